@@ -1,4 +1,4 @@
-//! The allowlist of hosts that may receive credentials and of variables that may hold them.
+//! The allowlist of the hosts that may receive credentials, and of the environment variables that may contain them.
 //!
 //! A pull request can change `amigops.yaml`, so that file must not decide where a job's secrets go. The allowlist
 //! comes from the environment of the process, which a pull request can't change.
@@ -12,7 +12,7 @@ use super::load::Loaded;
 use super::url::{self, Host};
 use crate::model::Api;
 
-/// The vendor's hosts, as its API descriptions name them, and the hosts of its regions.
+/// The vendor's hosts: those in its API descriptions, and those of its regions.
 const VENDOR_HOSTS: &[&str] = &[
     "api.amigo.ai",
     "internal-api.amigo.ai",
@@ -21,15 +21,15 @@ const VENDOR_HOSTS: &[&str] = &[
     "api-ca-central-1.amigo.ai",
     "api.platform.amigo.ai",
 ];
-/// The prefixes of variables that may hold credentials.
+/// The prefixes of the names of variables that may always contain credentials.
 const VENDOR_PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
 
-/// The variable that lists the allowed hosts.
+/// The name of the environment variable that lists the allowed hosts.
 pub const HOSTS_VARIABLE: &str = "AMIGOPS_ALLOWED_HOSTS";
-/// The variable that lists the allowed credential variables.
+/// The name of the environment variable that lists additional variables that may contain credentials.
 pub const CREDENTIALS_VARIABLE: &str = "AMIGOPS_ALLOWED_CREDENTIALS";
 
-/// The values of the variables that define the allowlist. `None` means that a variable is not set.
+/// The values of the environment variables that define the allowlist. `None` means that a variable is not set.
 #[derive(Clone, Debug, Default)]
 pub struct AllowlistVariables {
     /// The value of `AMIGOPS_ALLOWED_HOSTS`.
@@ -46,21 +46,21 @@ pub struct AllowlistVariables {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: `{entry}` is not {expected}")]
 pub struct AllowlistError {
-    /// The variable that contains the list.
+    /// The name of the variable that contains the list.
     pub variable: &'static str,
     /// The invalid entry.
     pub entry: String,
-    /// The expected kind of entry.
+    /// A description of a valid entry.
     pub expected: &'static str,
 }
 
 /// An allowed host and its allowed port. `None` allows every port.
 type Entry = (Host, Option<u16>);
 
-/// The allowlist of hosts that may receive credentials and of variables that may hold them.
+/// The allowlist of the hosts that may receive credentials, and of the environment variables that may contain them.
 #[derive(Clone, Debug, Default)]
 pub struct Allowlist {
-    /// The listed hosts. `None` means that the vendor's hosts and loopback addresses are allowed.
+    /// The hosts in `AMIGOPS_ALLOWED_HOSTS`. If this is `None`, the vendor's hosts and loopback addresses are allowed.
     hosts: Option<Vec<Entry>>,
     /// The hosts and ports of the addresses in `AMIGO_BASE_URL` and `PLATFORM_API_URL`. They are always allowed.
     from_variables: Vec<Entry>,
@@ -70,7 +70,7 @@ pub struct Allowlist {
 }
 
 impl Allowlist {
-    /// Creates the allowlist from the values of the variables.
+    /// Creates the allowlist from the values of the environment variables.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Allowlist {
         Ok(Self { hosts, from_variables, variables, amigo_base_url, platform_api_url })
     }
 
-    /// Returns the address of an API, for an environment that has no `base_url` in `amigops.yaml`.
+    /// Returns the address of an API that is used if an environment has no `base_url` in `amigops.yaml`.
     pub fn default_address(&self, api: Api) -> &str {
         self.address_from_variables(api).unwrap_or(api.base_url())
     }
@@ -99,7 +99,8 @@ impl Allowlist {
         address.map(String::as_str)
     }
 
-    /// Checks that a base URL may receive credentials. If not, the error is the host and port to add to the list.
+    /// Checks that a base URL may receive credentials. Otherwise, errors with the host and port that must be added to
+    /// the list to allow it.
     pub fn check_address(&self, address: &str) -> Result<(), String> {
         let server = url::server(address).map_err(|_| address.to_owned())?;
         let is_listed =
@@ -117,16 +118,17 @@ impl Allowlist {
         }
     }
 
-    /// Returns true if a variable may hold a credential.
+    /// Returns true if a variable with this name may contain a credential.
     pub fn allows_variable(&self, name: &str) -> bool {
         VENDOR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.variables.contains(name)
     }
 
-    /// Checks the loaded environment before anything is read from it or sent to it.
+    /// Checks that the host and the credential variables of the loaded environment are allowed. This must happen before
+    /// anything is sent to the host.
     ///
     /// # Errors
     ///
-    /// Errors with each host and each variable that is not allowed, at its location in `amigops.yaml`.
+    /// Errors if the host or a variable is not allowed. Each one is reported at its location in `amigops.yaml`.
     pub fn check(&self, loaded: &Loaded) -> Result<(), Problems> {
         let diagnostics = self.problems(&loaded.environment, Severity::Error);
         if diagnostics.is_empty() {
@@ -135,7 +137,7 @@ impl Allowlist {
         Err(Problems { diagnostics, sources: loaded.sources.clone(), files: loaded.files, omitted: 0 })
     }
 
-    /// Returns a diagnostic for each host and variable of an environment that is not allowed.
+    /// Returns a diagnostic for the host of an environment and for each of its variables, if it is not allowed.
     pub(super) fn problems(&self, environment: &Environment, severity: Severity) -> Vec<Diagnostic> {
         let (base_url, credentials) = match &environment.target {
             EnvironmentTarget::Classic { base_url, credentials, .. }

@@ -12,11 +12,12 @@ use super::tree::shortened;
 use super::variants::Variants;
 use crate::model::{ServiceName, did_you_mean};
 
-/// The maximum number of suggestions in one load. Each suggestion compares a name with all others, which takes time.
+/// The maximum number of "did you mean" suggestions in one load. Each suggestion takes time, because it compares a name
+/// with all others.
 const MAX_SUGGESTIONS: usize = 100;
 
-/// Checks all services against one another, for every environment. If documents are missing (`incomplete`), unknown
-/// names are not reported, because a missing document may declare them.
+/// Compares all services with one another, for every environment, and reports problems. If documents are missing
+/// (`incomplete`), unknown names are not reported, because a missing document may declare them.
 pub(super) fn check_services(
     problems: &mut DiagnosticCollector,
     project: &DecodedProject,
@@ -28,7 +29,7 @@ pub(super) fn check_services(
         documents.iter().flat_map(|one| one.overlays.keys().map(String::as_str)).collect();
     let is_overlaid = |environment: &&Environment| overlaid.contains(environment.name.as_str());
     let environments = project.project.environments.values();
-    // All environments without an overlay have the same services, whatever their API: check one of them.
+    // All environments without an overlay have the same services on both APIs, so checking one of them is enough.
     let plain = environments.clone().find(|one| !is_overlaid(one));
     let mut suggestions = MAX_SUGGESTIONS;
     for environment in environments.filter(is_overlaid).chain(plain) {
@@ -108,8 +109,8 @@ enum Mark {
     Done,
 }
 
-/// Reports every dependency that closes a cycle, with the path of the cycle. The search is not recursive, because a
-/// chain of dependencies may be as long as the number of services.
+/// Reports every dependency that closes a cycle of services, with the path of the cycle. The search is not recursive,
+/// because a chain of dependencies may be as long as the number of services.
 fn check_cycles(problems: &mut DiagnosticCollector, services: &BTreeMap<&ServiceName, &DecodedService>) {
     let mut marks: HashMap<&ServiceName, Mark> = HashMap::new();
     for start in services.values() {

@@ -1,4 +1,4 @@
-//! The collector of problems during a load, and the conversion of spans to locations.
+//! Collects the problems that are found during a load, and converts spans to locations.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -6,28 +6,28 @@ use std::sync::Arc;
 use super::diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 use crate::model::Place;
 
-/// The maximum number of problems to keep. Further problems are only counted, so that a hostile file can't exhaust
-/// memory.
+/// The maximum number of problems that one load keeps. Further errors are only counted, so that a hostile file can't
+/// exhaust the memory.
 const MAX_KEPT: usize = 2_000;
 
 /// The index of a file among the files of one load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileId(u32);
 
-/// A range in a file. The type is small, because every node of every tree has a span.
+/// A range in a file. The type is small in memory, because every node of every tree has a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Span {
     pub(super) file: FileId,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// The line, from 1. 0 means the whole file.
+    /// The line at which the range starts, from 1. 0 means the whole file.
     pub(super) line: u32,
-    /// The column, from 1, in characters.
+    /// The column at which the range starts, from 1, in characters.
     pub(super) column: u32,
 }
 
 impl Span {
-    /// Returns the span of the whole file.
+    /// Returns a span that means the whole file.
     pub(super) fn whole(file: FileId) -> Self {
         Self { file, start: 0, end: 0, line: 0, column: 0 }
     }
@@ -95,7 +95,7 @@ pub(super) struct DiagnosticCollector {
 }
 
 impl DiagnosticCollector {
-    /// Registers a file by its name within the project.
+    /// Registers a file by its name within the project, and returns its id.
     pub(super) fn add_file(&mut self, name: impl Into<String>, text: Arc<str>) -> FileId {
         let id = FileId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
         self.sources.push(Source { name: name.into(), text });
@@ -139,7 +139,7 @@ impl DiagnosticCollector {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Includes a file's text in the result even if there is no problem in the file.
+    /// Marks a file so that the result includes its text even if the file has no problem.
     pub(super) fn quote(&mut self, file: FileId) {
         self.quoted.insert(self.name(file));
     }
@@ -149,7 +149,7 @@ impl DiagnosticCollector {
         self.secrets.push(span);
     }
 
-    /// Converts a span to a `Place`, which the desired state uses.
+    /// Converts a span to a `Place`, which is the form that the desired state uses.
     pub(super) fn place(&self, span: Span) -> Place {
         Place { file: self.name(span.file), line: span.line as usize, column: span.column as usize }
     }
@@ -158,10 +158,10 @@ impl DiagnosticCollector {
         self.sources.get(file.0 as usize).map(|source| source.name.clone()).unwrap_or_default()
     }
 
-    /// Converts a span to a `Location`, which reports use.
+    /// Converts a span to a `Location`, which is the form that reports use.
     pub(super) fn location(&self, span: Span) -> Location {
         let spot = (span.line > 0).then(|| {
-            // Computed here, because a masked text may have more characters than the file.
+            // The end is computed from the file's text, because the masked text may have more characters.
             let text = self.sources.get(span.file.0 as usize).map_or("", |source| &source.text);
             let marked = text.get(span.start as usize..span.end as usize).unwrap_or_default();
             let (end_line, end_column) = end_of(marked, span.line as usize, span.column as usize);
@@ -177,7 +177,8 @@ impl DiagnosticCollector {
         Location { file: self.name(span.file), spot }
     }
 
-    /// Returns all problems in order, and the texts of the files that they refer to, with secrets masked.
+    /// Returns all problems in order, and the texts of the files that the problems refer to. Secrets in the texts are
+    /// masked.
     pub(super) fn finish(self) -> Problems {
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by(Diagnostic::by_place);
@@ -216,7 +217,8 @@ pub(super) fn end_of(text: &str, line: usize, column: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// Replaces each secret span by asterisks. Keeps line breaks and the number of bytes, so that all offsets stay valid.
+/// Returns a file's text with each secret span replaced by asterisks. Keeps line breaks and the number of bytes, so
+/// that all offsets stay valid.
 fn masked<'a>(text: &Arc<str>, secrets: impl Iterator<Item = &'a Span>) -> Arc<str> {
     let mut masked = None;
     for span in secrets {

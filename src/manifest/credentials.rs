@@ -1,4 +1,4 @@
-//! Decodes `credentials:` of an environment, which contains names of variables and never secrets.
+//! Decodes the key `credentials` of an environment, which contains names of environment variables and never secrets.
 
 use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{Fields, Shape};
@@ -61,7 +61,7 @@ pub(super) fn decode(
     CredentialVariables { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
 }
 
-/// Returns the locations of the names that are set, in the order of [`CredentialVariables::names`].
+/// Returns the locations in the file of the names that are set, in the order of [`CredentialVariables::names`].
 pub(super) fn places(
     problems: &DiagnosticCollector,
     fields: Fields<'_>,
@@ -74,7 +74,7 @@ pub(super) fn places(
     named.filter_map(|(key, _)| map.get(key)).map(|node| problems.location(node.span)).collect()
 }
 
-/// Masks every value of a tree that is not clearly the name of a variable.
+/// Masks, in all reports, every value of a tree that is not clearly the name of a variable.
 pub(super) fn mask(problems: &mut DiagnosticCollector, node: &Node) {
     match &node.value {
         Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask(problems, value)),
@@ -91,15 +91,16 @@ fn bad_credential(span: Span, name: &str) -> Problem {
         .help("use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it")
 }
 
-/// Creates the problem that a variable, such as `AMIGO_API_KEY_FILE`, contains a file's name instead of a credential.
+/// Creates a problem that reports a variable, such as `AMIGO_API_KEY_FILE`, that contains the name of a file instead of
+/// a credential.
 fn names_a_file(span: Span, name: &str) -> Problem {
     let credential = name.trim_end_matches("_FILE");
     Problem::error(Code::BadCredential, span, format!("`{name}` names a file, not a credential"))
         .label(format!("write `{credential}`: amigops also reads the file that `{name}` names"))
 }
 
-/// Returns true if a text looks like the name of a variable and not like a secret. A name has upper-case letters,
-/// digits and underscores, but no long part with digits.
+/// Returns true if a string looks like the name of a variable and not like a secret. A name consists of upper-case
+/// letters, digits and underscores, and has no long part with digits.
 fn is_variable(text: &str) -> bool {
     let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';

@@ -1,4 +1,5 @@
-//! Decodes tree nodes into values. Each function reports a problem and continues.
+//! Decodes the nodes of a YAML tree into values. Each function reports the problems that it finds, and decoding
+//! continues.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::diagnostic::Code;
 use super::tree::{Key, Map, Node, Value, shortened};
 use crate::model::{code_point, did_you_mean, forbidden_in_name};
 
-/// A kind of mapping: its name, the keys that it may have, and a hint.
+/// A kind of mapping: its name, the keys that it may have, and a hint for unknown keys.
 pub(super) struct Shape<'s> {
     /// The kind of mapping with its article, such as "a service".
     pub(super) what: &'s str,
@@ -18,14 +19,15 @@ pub(super) struct Shape<'s> {
     pub(super) help: &'s str,
 }
 
-/// A mapping whose keys were checked.
+/// A mapping whose unknown keys have already been reported.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
     pub(super) map: &'a Map,
 }
 
 impl<'a> Fields<'a> {
-    /// Returns the members of a mapping. Reports each unknown key, and any value that is not a mapping.
+    /// Returns the members of a mapping, and reports its unknown keys. If the node is not a mapping, reports it and
+    /// returns `None`.
     pub(super) fn open(
         problems: &mut DiagnosticCollector,
         node: &'a Node,
@@ -34,8 +36,8 @@ impl<'a> Fields<'a> {
         Self::open_with(problems, node, shape, |_, _, _| false)
     }
 
-    /// Like [`Self::open`], but calls `special` for each unknown key. If `special` returns true, it has reported the
-    /// key itself.
+    /// Does the same as [`Self::open`], but calls `special` for each unknown key. If `special` returns true, it has
+    /// reported the key itself.
     pub(super) fn open_with(
         problems: &mut DiagnosticCollector,
         node: &'a Node,
@@ -57,17 +59,17 @@ impl<'a> Fields<'a> {
         Some(Self { map })
     }
 
-    /// Returns a member's value, even if it is null.
+    /// Returns the value of the member with this name, even if it is null.
     pub(super) fn raw(&self, name: &str) -> Option<&'a Node> {
         self.map.get(name)
     }
 
-    /// Returns a member's key.
+    /// Returns the key of the member with this name, with its span.
     pub(super) fn key(&self, name: &str) -> Option<&'a Key> {
         self.map.entry(name).map(|(key, _)| key)
     }
 
-    /// Returns a member's value. Reports a key that has no value.
+    /// Returns the value of the member with this name. If the value is null, reports it and returns `None`.
     pub(super) fn get(&self, problems: &mut DiagnosticCollector, name: &str) -> Option<&'a Node> {
         let (key, node) = self.map.entry(name)?;
         if node.value == Value::Null {
@@ -80,7 +82,8 @@ impl<'a> Fields<'a> {
         Some(node)
     }
 
-    /// Returns a required member's value. Reports a missing key, and a key that has no value.
+    /// Returns the value of a required member. If the key is missing or its value is null, reports it and returns
+    /// `None`.
     pub(super) fn require(
         &self,
         problems: &mut DiagnosticCollector,
@@ -111,20 +114,20 @@ fn unknown_key(key: &Key, shape: &Shape<'_>) -> Problem {
     if shape.help.is_empty() { problem } else { problem.help(shape.help) }
 }
 
-/// Returns "did you mean …?" if there is a suggestion, or else the text `otherwise`.
+/// Returns "did you mean …?" with the suggestion, or the text `otherwise` if there is no suggestion.
 pub(super) fn or_suggestion(suggestion: Option<&str>, otherwise: &str) -> String {
     suggestion.map_or_else(|| otherwise.to_owned(), |known| format!("did you mean `{known}`?"))
 }
 
-/// Creates the problem that a value has the wrong type.
+/// Creates a problem that reports a value of the wrong type.
 pub(super) fn wrong_type(node: &Node, expected: &str) -> Problem {
-    // The quoted line shows the text, unless it is masked.
+    // The report quotes the line with the text, unless the text is masked. So the message does not repeat it.
     let found = if matches!(node.value, Value::Text(_)) { "a string".to_owned() } else { node.describe() };
     Problem::error(Code::WrongType, node.span, format!("expected {expected}, found {found}"))
         .label(format!("expected {expected}"))
 }
 
-/// Returns the mapping in a node. Reports any other value.
+/// Returns the mapping in a node. Reports any other value, and returns `None` for it.
 pub(super) fn mapping<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a Map> {
     match &node.value {
         Value::Map(map) => Some(map),
@@ -135,7 +138,7 @@ pub(super) fn mapping<'a>(problems: &mut DiagnosticCollector, node: &'a Node, wh
     }
 }
 
-/// Returns the items of the list in a node. Reports any other value.
+/// Returns the items of the list in a node. Reports any other value, and returns `None` for it.
 pub(super) fn list<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a [Node]> {
     match &node.value {
         Value::List(items) => Some(items),
@@ -146,7 +149,7 @@ pub(super) fn list<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what:
     }
 }
 
-/// Returns the string in a node. Reports any other value; for a number or boolean, the hint is to quote it.
+/// Returns the string in a node. Reports any other value. For a number or a boolean, the report suggests quotes.
 pub(super) fn text<'a>(problems: &mut DiagnosticCollector, node: &'a Node) -> Option<&'a str> {
     let written = match &node.value {
         Value::Text(text) => return Some(text),
@@ -178,7 +181,7 @@ pub(super) fn name<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what:
 /// Returns true if a key's name suggests that its value is a credential.
 pub(super) fn names_credential(key: &str) -> bool {
     let key = key.to_lowercase().replace('_', "-");
-    // A limit of a model, such as `max_output_tokens`.
+    // The key is a limit of a model, such as `max_output_tokens`.
     if key.starts_with("max-") && key.ends_with("-tokens") {
         return false;
     }
@@ -187,7 +190,8 @@ pub(super) fn names_credential(key: &str) -> bool {
         .any(|part| key.contains(part))
 }
 
-/// Masks every value of a tree in reports. The span of a collection covers only its bracket, so its members are masked.
+/// Masks every value of a tree in all reports. The span of a list or mapping covers only its first bracket, so each of
+/// its members is masked.
 pub(super) fn mask(problems: &mut DiagnosticCollector, node: &Node) {
     match &node.value {
         Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask(problems, value)),
@@ -196,7 +200,7 @@ pub(super) fn mask(problems: &mut DiagnosticCollector, node: &Node) {
     }
 }
 
-/// Reports a text that is shorter or longer than the API allows. Returns true if the length is allowed.
+/// Reports a string that is shorter or longer than the API allows. Returns true if the length is allowed.
 pub(super) fn check_length(
     problems: &mut DiagnosticCollector,
     span: Span,
@@ -273,7 +277,7 @@ pub(super) fn word<'a>(
     None
 }
 
-/// Returns true if leading zeros make a number ambiguous: it may be octal or decimal.
+/// Returns true if leading zeros make a number ambiguous, because it may be meant as octal or as decimal.
 pub(super) fn is_ambiguous(raw: &str) -> bool {
     let digits = raw.trim_start_matches(['-', '+']);
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -317,7 +321,7 @@ pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
     }
 }
 
-/// Decodes a list of strings. Returns each string with its span.
+/// Decodes a list of strings. Returns the strings with their spans.
 pub(super) fn texts<'a>(
     problems: &mut DiagnosticCollector,
     node: &'a Node,

@@ -1,6 +1,6 @@
 //! Diagnostics: problems in files as data, with a stable code, a location and a message.
 //!
-//! `report` renders them. A message may quote a file, so renderers escape control characters. Secrets
+//! The module `report` renders diagnostics. A message may quote a file, so renderers escape control characters. Secrets
 //! are already masked in [`Sources`].
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code, ordered by number.
+            /// All codes, ordered by number.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// Returns the code as reports show it, such as `AG012`.
@@ -123,7 +123,7 @@ codes! {
     UnknownEnvironment = "050",
     /// No environment is selected, and there is no default.
     NoEnvironment = "051",
-    // 052 was an environment on an unsupported API. The number stays unused.
+    // The number 052 once meant an environment on an unsupported API. It is not reused.
     /// A base URL that is invalid or not safe.
     BadUrl = "053",
     /// A header that a file can't set, such as one that carries credentials.
@@ -145,8 +145,8 @@ codes! {
 }
 
 impl Code {
-    /// Returns true if the code means that valid files break a rule: a rule of the project, or the rule against empty
-    /// projects.
+    /// Returns true if the code means that the files are valid, but break a rule: a rule of the project, or the rule
+    /// against empty projects.
     pub fn is_guardrail(self) -> bool {
         matches!(self, Self::NoManifests | Self::PinRequired)
     }
@@ -161,9 +161,9 @@ impl fmt::Display for Code {
 /// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Stops the command: nothing is sent.
+    /// The problem stops the command, so that nothing is sent to the API.
     Error,
-    /// Does not stop the command.
+    /// The problem does not stop the command.
     Warning,
 }
 
@@ -172,7 +172,7 @@ pub enum Severity {
 pub struct Spot {
     /// The offset of the first byte, not counting a byte-order mark.
     pub start: usize,
-    /// The offset after the last byte.
+    /// The offset of the first byte after the range.
     pub end: usize,
     /// The line of the first byte, from 1.
     pub line: usize,
@@ -180,11 +180,11 @@ pub struct Spot {
     pub column: usize,
     /// The line of the last byte, from 1.
     pub end_line: usize,
-    /// The column after the last character, from 1.
+    /// The column of the first character after the range, from 1.
     pub end_column: usize,
 }
 
-/// A file and a range in the file. Without a range, the whole file is meant.
+/// A location: a file, and usually a range in the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// The file's path relative to the project, with `/` separators.
@@ -202,25 +202,25 @@ impl fmt::Display for Location {
     }
 }
 
-/// Another location that belongs to a problem.
+/// Another location that belongs to a problem, such as that of a first definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {
-    /// The location.
+    /// The other location.
     pub location: Location,
     /// The text to show at the location.
     pub label: String,
 }
 
-/// One problem.
+/// One problem in a file, with its code, location and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The stable code.
+    /// The stable code of the kind of problem.
     pub code: Code,
-    /// The severity.
+    /// The severity of the problem.
     pub severity: Severity,
     /// The message: a phrase that begins with a lower-case letter.
     pub message: String,
-    /// The location.
+    /// The location of the problem.
     pub location: Location,
     /// The text to show at the location. May be empty.
     pub label: String,
@@ -231,13 +231,13 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Compares two problems by the order in which they are reported.
+    /// Compares two problems by location, severity, code and message, which is the order of reports.
     pub(super) fn by_place(a: &Self, b: &Self) -> std::cmp::Ordering {
         (&a.location, a.severity, a.code, &a.message).cmp(&(&b.location, b.severity, b.code, &b.message))
     }
 }
 
-/// The texts of the files that have problems. Secrets are masked.
+/// The texts of the files that problems refer to. Secrets are masked.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The texts, by the file names of [`Location::file`].
@@ -245,7 +245,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Returns the text of a file.
+    /// Returns the text of a file, or `None` if the file is not included.
     pub fn get(&self, file: &str) -> Option<&str> {
         self.texts.get(file).map(AsRef::as_ref)
     }
@@ -261,7 +261,7 @@ pub struct Problems {
     pub sources: Sources,
     /// The number of files that were read.
     pub files: usize,
-    /// The number of errors that were dropped because there were too many to keep.
+    /// The number of errors that are not in `diagnostics`, because there were too many.
     pub omitted: usize,
 }
 
@@ -283,7 +283,7 @@ impl Problems {
         self.omitted == 0 && errors.peek().is_some() && errors.all(|problem| problem.code.is_guardrail())
     }
 
-    /// Returns the last line of a report: the number of problems and of files.
+    /// Returns the last line of a report, which has the numbers of problems and of files.
     pub fn summary(&self) -> String {
         let errors = || self.diagnostics.iter().filter(|problem| problem.severity == Severity::Error);
         let files: std::collections::BTreeSet<_> = errors().map(|problem| &problem.location.file).collect();

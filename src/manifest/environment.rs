@@ -1,7 +1,7 @@
 //! Decodes the environments of `amigops.yaml`.
 //!
-//! Files contain only the *names* of environment variables, never credentials. A value that looks like a
-//! credential is refused, and masked in every report.
+//! Files contain only the *names* of environment variables, never credentials. A value that looks like a credential is
+//! refused, and every report masks it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,15 @@ use crate::model::Api;
 /// An environment: the organization, workspace or emulator that services are applied to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
-    /// The name.
+    /// The name of the environment.
     pub name: String,
     /// The API and address of the environment.
     pub target: EnvironmentTarget,
-    /// The locations in `amigops.yaml` that decide where credentials are sent.
+    /// The locations in `amigops.yaml` that determine which credentials are sent, and where.
     pub places: EnvironmentPlaces,
 }
 
-/// The locations in `amigops.yaml` that decide which credentials are sent, and where.
+/// The locations in `amigops.yaml` that determine which credentials are sent, and where. Reports point to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentPlaces {
     /// The location of the environment's name.
@@ -41,7 +41,7 @@ pub struct EnvironmentPlaces {
 pub enum EnvironmentTarget {
     /// An organization on the Classic API.
     Classic {
-        /// The organization. If absent, it comes from an environment variable.
+        /// The id of the organization. If absent, it comes from an environment variable.
         organization: Option<String>,
         /// The address of the server, if it is not the vendor's.
         base_url: Option<String>,
@@ -50,7 +50,7 @@ pub enum EnvironmentTarget {
         /// The names of the variables that contain the credentials.
         credentials: CredentialVariables,
     },
-    /// An emulator that runs inside the process.
+    /// An emulator that runs inside amigops.
     Embedded {
         /// The API that is emulated.
         dialect: Api,
@@ -121,7 +121,7 @@ const ANY: Shape = Shape {
     ],
     help: "",
 };
-/// Decodes one environment.
+/// Decodes one environment of `amigops.yaml`.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     root: &Path,
@@ -186,8 +186,8 @@ fn places(
     }
 }
 
-/// Reports a key that belongs to another kind of environment, and masks credentials. Returns true if it reported
-/// the key.
+/// Reports a key that belongs to another kind of environment, and masks its value if it may be a credential. Returns
+/// true if the key was reported.
 fn report_foreign_key(problems: &mut DiagnosticCollector, key: &Key, value: &Node) -> bool {
     // `credentials` itself is a key of every environment except the embedded one.
     if decode::names_credential(&key.name) && !CLASSIC.keys.contains(&key.name.as_str()) {
@@ -275,7 +275,7 @@ fn phone_number(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Optio
     Some(text.to_owned())
 }
 
-/// Decodes the organization's name. It becomes part of a URL path, so its characters are limited.
+/// Decodes the id of the organization. It becomes part of a URL path, so only some characters are allowed.
 fn organization(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<String> {
     let node = fields.get(problems, "organization")?;
     let text = decode::name(problems, node, "`organization`")?;

@@ -1,4 +1,5 @@
-//! The files of a project. Finds files by patterns, and reads them within limits. Never leaves the project directory.
+//! Finds the files of a project by patterns, and reads them within limits. Never reads a file outside the project
+//! directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +17,7 @@ use super::tree::{Node, shortened};
 use super::yaml::MAX_BYTES;
 use crate::checkout::{self, PathError};
 
-/// Decodes the path of a file that amigops reads. Returns the absolute path.
+/// Decodes a path in `amigops.yaml` to a file that amigops reads. Returns the absolute path, or `None` after an error.
 pub(super) fn path_to_read(problems: &mut DiagnosticCollector, root: &Path, node: &Node) -> Option<PathBuf> {
     checked_path(problems, root, node, |path| match checkout::resolve(root, path) {
         // A missing file is reported when it is read.
@@ -25,7 +26,8 @@ pub(super) fn path_to_read(problems: &mut DiagnosticCollector, root: &Path, node
     })
 }
 
-/// Decodes the path of a file that amigops creates. Returns the absolute path. No part of the path may be a link.
+/// Decodes a path in `amigops.yaml` to a file that amigops creates. Returns the absolute path. No part of the path may
+/// be a link.
 pub(super) fn path_to_create(
     problems: &mut DiagnosticCollector,
     root: &Path,
@@ -65,7 +67,7 @@ fn leaves_project(text: &str) -> bool {
     path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// Creates the problem that a path leads out of the project, into a `.git` directory, or through a link.
+/// Creates a problem that reports a path that leads out of the project, into a `.git` directory, or through a link.
 fn unsafe_path(span: Span, text: &str, error: &PathError) -> Problem {
     let text = shortened(text);
     let (message, label) = match error {
@@ -88,7 +90,7 @@ fn unsafe_path(span: Span, text: &str, error: &PathError) -> Problem {
     Problem::error(Code::OutsideProject, span, message).label(label)
 }
 
-/// Returns a path relative to the project, with `/` separators.
+/// Returns a file's path relative to the project's root, with `/` separators.
 pub(super) fn relative(root: &Path, path: &Path) -> String {
     let path = path.strip_prefix(root).unwrap_or(path);
     let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
@@ -100,7 +102,7 @@ fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(pattern).literal_separator(true).build()
 }
 
-/// Creates the problem that a glob pattern is invalid.
+/// Creates a problem that reports an invalid glob pattern.
 pub(super) fn bad_glob(span: Span, pattern: &str, error: &globset::Error) -> Problem {
     let message = format!("`{}` is not a valid pattern", shortened(pattern));
     Problem::error(Code::BadGlob, span, message).label(error.kind().to_string())
@@ -120,7 +122,7 @@ struct Pattern<'a> {
     span: Span,
     matcher: GlobMatcher,
     base: PathBuf,
-    /// The deepest level below the root that the pattern can match. `None` means any level.
+    /// The maximum depth below the project's root at which the pattern can match. `None` means any depth.
     depth: Option<usize>,
     hits: usize,
 }
@@ -137,7 +139,7 @@ pub(super) fn find(
         globs.iter().filter_map(|(text, span)| pattern(problems, root, text, *span)).collect();
     let mut bases: Vec<PathBuf> = patterns.iter().map(|pattern| pattern.base.clone()).collect();
     bases.sort();
-    // The walk of a base includes every base below it.
+    // A search in a directory includes all directories below it.
     bases.dedup_by(|below, above| below.starts_with(above));
     let mut found = BTreeMap::new();
     for base in bases.iter().filter(|base| fs::symlink_metadata(base).is_ok()) {
@@ -185,8 +187,8 @@ fn pattern<'a>(
     Some(Pattern { text, span, matcher: glob.compile_matcher(), base, depth, hits: 0 })
 }
 
-/// Returns true if a file with this name in the project would be a manifest. Ignores invalid patterns, which are
-/// already reported.
+/// Returns true if a project file with this name would be a manifest, because a pattern matches it. Ignores invalid
+/// patterns, which are already reported.
 pub(super) fn matches(globs: &[(String, Span)], name: &str) -> bool {
     globs.iter().any(|(text, _)| {
         glob(text.trim_start_matches("./")).is_ok_and(|glob| glob.compile_matcher().is_match(name))
@@ -200,7 +202,7 @@ fn walk(
     patterns: &mut [Pattern<'_>],
     found: &mut dyn FnMut(String, PathBuf),
 ) {
-    // `*.yaml` at the root must not walk everything below it.
+    // For `*.yaml`, only the root is searched, and not all directories below it.
     let above = base.strip_prefix(root).map_or(0, |base| base.components().count());
     let depths =
         patterns.iter().filter(|pattern| pattern.base.starts_with(base)).map(|pattern| pattern.depth);
@@ -235,7 +237,7 @@ fn walk(
                 None if matched => found(name, path.to_owned()),
                 None => {}
             },
-            // A broken link that no pattern matches, or one that leads back up, is ignored. An unreadable
+            // If no pattern matches it, a broken link or a link to a parent directory is ignored. An unreadable
             // directory is reported, because it may contain manifests.
             Err(error)
                 if matched || error.io_error().is_some_and(|io| io.kind() != io::ErrorKind::NotFound) =>
@@ -247,8 +249,8 @@ fn walk(
     }
 }
 
-/// Increments the count of each pattern that matches a path, and returns true if at least one matches. A directory
-/// matches only if its name ends like the name of a YAML file.
+/// Increments the count of each pattern that matches a path, and returns true if at least one matches. A directory can
+/// match only if its name ends with `.yaml` or `.yml`.
 fn count_hits(patterns: &mut [Pattern<'_>], name: &str, is_dir: bool) -> bool {
     if is_dir && !(name.ends_with(".yaml") || name.ends_with(".yml")) {
         return false;
@@ -263,8 +265,8 @@ fn count_hits(patterns: &mut [Pattern<'_>], name: &str, is_dir: bool) -> bool {
     matched
 }
 
-/// Returns the reason why a directory entry must not be followed, if there is one. Only a link, or the directory where
-/// the search starts (`base`), can lead out of the project.
+/// Returns the reason why a directory entry must not be followed, or `None` if it may be followed. Only a link, or the
+/// directory where the search starts (`base`), can lead out of the project.
 fn find_unsafe_link(root: &Path, entry: &walkdir::DirEntry, base: &Path) -> Option<PathError> {
     if !entry.path_is_symlink() && entry.path() != base {
         return None;
@@ -290,7 +292,8 @@ pub(super) fn unreadable(problems: &mut DiagnosticCollector, name: &str, reason:
     ));
 }
 
-/// Reads a file of the project within limits, and returns its text without a byte-order mark. Reports a failure.
+/// Reads a file of the project within limits, and returns its text without a byte-order mark. If this fails, reports
+/// the reason and returns `None`.
 pub(super) fn read(
     problems: &mut DiagnosticCollector,
     root: &Path,

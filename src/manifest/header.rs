@@ -1,4 +1,4 @@
-//! The headers that `amigops.yaml` may set.
+//! Checks which HTTP headers `amigops.yaml` may set.
 
 use super::decode;
 
@@ -22,8 +22,8 @@ const RESERVED: &[&str] = &[
     "user-agent",
 ];
 
-/// Headers that make a server treat a request as a different one, such as a `GET` as a `DELETE`. They are refused, so
-/// that a command that only reads can't write.
+/// Headers that can make a server treat a request as a different one, such as a `GET` as a `DELETE`. They are refused,
+/// so that commands that only read can't change anything.
 const OVERRIDES: &[&str] = &[
     "forwarded",
     "x-forwarded-host",
@@ -35,7 +35,7 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// Words that show that a header carries a credential, if they occur between the dashes of its name.
+/// Words that suggest that a header carries a credential, if its name, split at the dashes, contains one of them.
 const CREDENTIAL_WORDS: &[&str] = &["auth", "bearer", "jwt", "key", "keys", "pass", "session", "signature"];
 
 /// Returns true if a header's name suggests that it carries a credential.
@@ -44,7 +44,8 @@ pub(super) fn carries_credential(name: &str) -> bool {
     decode::names_credential(&name) || name.split('-').any(|word| CREDENTIAL_WORDS.contains(&word))
 }
 
-/// Returns the reason why a header can't be set, if there is one. Headers that carry credentials are checked elsewhere.
+/// Returns the reason why a file can't set a header, or `None` if it can. [`carries_credential`] checks for headers
+/// that carry credentials.
 pub(super) fn refusal(name: &str) -> Option<&'static str> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {

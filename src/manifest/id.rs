@@ -5,7 +5,8 @@ use super::diagnostic::Code;
 use super::tree::shortened;
 use crate::model::Api;
 
-/// Checks the format of an id, and returns the id in the API's spelling. Reports an id that has another format.
+/// Checks the format of an id, and returns the id in lower case, as the API writes it. Reports an id in a wrong format,
+/// and returns `None` for it.
 pub(super) fn check(problems: &mut DiagnosticCollector, span: Span, text: &str, api: Api) -> Option<String> {
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     let (valid, of, label) = match api {
@@ -27,16 +28,16 @@ pub(super) fn check(problems: &mut DiagnosticCollector, span: Span, text: &str, 
     Some(text.to_lowercase())
 }
 
-/// Returns true if a text is a UUID: five groups of hexadecimal digits, in upper or lower case.
+/// Returns true if a string is a UUID: five groups of hexadecimal digits, in upper or lower case.
 fn is_uuid(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
-/// The label of the problem that a text is not a phone number.
+/// The label that reports show beside a string that is not a valid phone number.
 pub(super) const E164: &str = "expected `+`, country code and number, such as \"+12025550100\"";
 
-/// Returns true if a text is a phone number in E.164 format, which matches `^\+[1-9]\d{1,14}$`.
+/// Returns true if a string is a phone number in E.164 format, which matches `^\+[1-9]\d{1,14}$`.
 pub(super) fn is_e164(text: &str) -> bool {
     let Some(digits) = text.strip_prefix('+') else { return false };
     (2..=15).contains(&digits.len())

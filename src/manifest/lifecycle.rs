@@ -1,4 +1,4 @@
-//! Decodes a service's `lifecycle` and `smoke`.
+//! Decodes the keys `lifecycle` and `smoke` of a service.
 
 use std::collections::BTreeSet;
 
@@ -20,15 +20,15 @@ pub(super) const SHAPE: Shape = Shape {
 };
 pub(super) const SMOKE: Shape =
     Shape { what: "a smoke test", keys: &["version_set", "say", "expect", "gate"], help: "" };
-/// The fields that `lifecycle.ignore` may name as a whole.
+/// The fields of a service that `lifecycle.ignore` may name as a whole.
 const IGNORABLE: &[&str] =
     &["description", "active", "keyterms", "agent", "context_graph", "tags", "version_sets"];
-/// The maximum length of a text turn on the Platform API, in characters.
+/// The maximum length of a message in a smoke test on the Platform API, in characters.
 const MAX_TURN: usize = 8_192;
 /// The fields of a version set that `lifecycle.ignore` may name.
 const SET_FIELDS: &[&str] = &["agent_version", "context_graph_version", "llm_model_preferences"];
 
-/// Decodes `lifecycle`, and returns the span of `renamed_from`.
+/// Decodes the key `lifecycle`. Returns its value, and the span of `renamed_from` if that is present.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -60,7 +60,7 @@ pub(super) fn decode(
     (lifecycle, span)
 }
 
-/// Decodes `retire`. Does not check that the API supports the value.
+/// Decodes the key `lifecycle.retire`. Does not check that the API supports the value.
 pub(super) fn parse_retire(problems: &mut DiagnosticCollector, node: &Node) -> Option<Retire> {
     Some(match decode::word(problems, node, "`retire`", &["deactivate", "keep", "delete"])? {
         "keep" => Retire::Keep,
@@ -83,7 +83,8 @@ fn retire(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) ->
     }
 }
 
-/// Decodes `ignore`. Accepts the settings of the Platform API on Classic, too, so that one list works for both APIs.
+/// Decodes the key `lifecycle.ignore`. Accepts settings of the Platform API even on Classic, so that one list works for
+/// both APIs.
 fn ignore(problems: &mut DiagnosticCollector, node: &Node) -> BTreeSet<FieldPath> {
     let mut paths = BTreeSet::new();
     for (text, span) in decode::texts(problems, node, "fields to leave alone") {
@@ -130,7 +131,8 @@ fn bad_path(span: Span, text: &str, parts: &[&str]) -> Problem {
     )
 }
 
-/// Decodes `smoke`. `declared` has the names of the service's version sets, or is `None` if they are not managed.
+/// Decodes the key `smoke`. `declared` contains the names of the service's version sets, or is `None` if version sets
+/// are not managed.
 pub(super) fn smoke(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -170,8 +172,8 @@ fn smoke_test(
     run.then_some(test)
 }
 
-/// Returns true if the Platform API can run a smoke test. If not, warns that the test is skipped. So one manifest works
-/// for both APIs.
+/// Returns true if the Platform API can run a smoke test. Otherwise, reports only a warning that the test is skipped,
+/// so that one manifest works for both APIs.
 fn can_run_on_platform(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -226,7 +228,7 @@ fn bad_regex(span: Span, error: &regex::Error) -> Problem {
     let problem = Problem::error(Code::BadRegex, span, "`expect` is not a valid regular expression");
     match error {
         regex::Error::CompiledTooBig(_) => problem.label("it is too large"),
-        // The crate's message quotes the pattern; only its last line has the reason.
+        // The message of the regex crate quotes the pattern first. Only its last line contains the reason.
         other => {
             let text = other.to_string();
             let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");

@@ -1,4 +1,4 @@
-//! The entry point of the loader, which turns a project into the desired state of one environment.
+//! The entry point of the loader, which converts the files of a project to the desired state of one environment.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,21 +21,21 @@ use super::{check, decode, files, yaml};
 use crate::checkout;
 use crate::model::{Desired, did_you_mean};
 
-/// The options of a load: the project, the environment, and which additional results to return.
+/// The options of a load: the project, the environment, and the additional results to return.
 #[derive(Clone, Debug)]
 pub struct LoadOptions<'a> {
-    /// The project.
+    /// The location of the project to load.
     pub source: ProjectSource<'a>,
     /// The name of the environment to load. `None` selects the default environment. The overlays of all environments
     /// are checked.
     pub environment: Option<&'a str>,
-    /// Texts that replace files or add new files, by file name within the project.
+    /// File contents that replace those on disk, or add new files, by file name within the project.
     pub replacements: BTreeMap<String, String>,
     /// True to allow a project without manifests.
     pub allow_empty: bool,
-    /// True to return the documents as they are in the files, and the defaults.
+    /// True to return [`Loaded::documents`] and [`Loaded::defaults`].
     pub keep_documents: bool,
-    /// True to return the layers that declare version sets.
+    /// True to return [`Loaded::places`].
     pub keep_places: bool,
 }
 
@@ -54,26 +54,27 @@ impl<'a> LoadOptions<'a> {
     }
 }
 
-/// The desired state of one environment, and the project it comes from.
+/// The result of a load: the desired state of one environment, and the project that it comes from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The project.
+    /// The content of `amigops.yaml`.
     pub project: Project,
     /// The selected environment.
     pub environment: Environment,
     /// The desired state of the environment.
     pub desired: Desired,
-    /// The warnings.
+    /// The warnings that were found in the files.
     pub warnings: Vec<Diagnostic>,
     /// The text of `amigops.yaml`, and of the files that the warnings refer to.
     pub sources: Sources,
-    /// The number of files that were read, `amigops.yaml` included.
+    /// The number of files that were read, including `amigops.yaml`.
     pub files: usize,
-    /// Every document as it is in its file, ordered by file. Empty without [`LoadOptions::keep_documents`].
+    /// All documents as they are in the files, ordered by file. Empty without [`LoadOptions::keep_documents`].
     pub documents: Vec<ManifestDocument>,
-    /// The defaults, which apply to every document. Empty without [`LoadOptions::keep_documents`].
+    /// The project's defaults, which apply to every document. Empty without [`LoadOptions::keep_documents`].
     pub defaults: Map<String, Json>,
-    /// The documents and overlays that declare each version set. Empty without [`LoadOptions::keep_places`].
+    /// The layers (defaults, document or overlay) that declare each version set. Empty without
+    /// [`LoadOptions::keep_places`].
     pub places: Places,
 }
 
@@ -81,7 +82,7 @@ pub struct Loaded {
 ///
 /// # Errors
 ///
-/// Errors with every problem in every file, for every environment.
+/// Errors if there is an error in any file, for any environment. The error contains all problems.
 pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Problems> {
     load_with_problems(options)?.into_loaded()
 }
@@ -90,7 +91,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Problems> {
 ///
 /// # Errors
 ///
-/// Errors with every problem in the file.
+/// Errors if there is an error in the file. The error contains all problems.
 pub fn load_project(source: ProjectSource<'_>) -> Result<Project, Problems> {
     let root = source.find_root()?;
     let mut problems = DiagnosticCollector::default();
@@ -107,11 +108,11 @@ pub(super) struct LoadResult {
     pub(super) root: PathBuf,
     /// The desired state. It is incomplete if there are errors.
     state: Option<(Project, Environment, Desired)>,
-    /// Every problem.
+    /// All errors and warnings.
     pub(super) problems: Problems,
     /// The number of documents in each manifest, by file name. `None` if `amigops.yaml` can't be read.
     pub(super) manifests: Option<BTreeMap<String, usize>>,
-    /// The environments that could be read.
+    /// The environments in `amigops.yaml` that could be decoded.
     pub(super) environments: Vec<Environment>,
     documents: Vec<ManifestDocument>,
     defaults: Map<String, Json>,
@@ -119,7 +120,7 @@ pub(super) struct LoadResult {
 }
 
 impl LoadResult {
-    /// Returns the desired state, or the problems if one of them is an error.
+    /// Returns the loaded project and desired state, or all problems if one of them is an error.
     fn into_loaded(self) -> Result<Loaded, Problems> {
         let Self { problems, documents, defaults, places, .. } = self;
         match self.state {
@@ -154,7 +155,7 @@ fn read_project(problems: &mut DiagnosticCollector, root: &Path) -> Option<Decod
     problems.quote(file);
     let documents = yaml::parse(problems, file, &text);
     if !documents.complete {
-        // Without a complete tree, credentials can't be found by key: mask each line that names one.
+        // In an incomplete tree, credentials can't be found by their keys. So each line that may contain one is masked.
         mask_lines(problems, file, &text);
     }
     let mut roots = documents.roots.into_iter();
@@ -174,7 +175,7 @@ fn read_project(problems: &mut DiagnosticCollector, root: &Path) -> Option<Decod
     project::decode(problems, root, &first)
 }
 
-/// Masks the rest of each line after a colon, if the text before the colon names a credential.
+/// In each line, masks the text after a colon if the text before it suggests a credential.
 fn mask_lines(problems: &mut DiagnosticCollector, file: FileId, text: &str) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -263,7 +264,8 @@ fn select_environment(
     Some(environment.clone())
 }
 
-/// Reads and decodes all documents. Returns them, and a flag that is true if some documents are missing.
+/// Reads and decodes the documents of all manifests. Returns them, and true if some documents could not be read or
+/// decoded.
 fn read_manifests(
     problems: &mut DiagnosticCollector,
     decoded: &DecodedProject,
@@ -309,7 +311,8 @@ fn read_manifests(
     (documents, incomplete)
 }
 
-/// Returns the manifest files by name. Includes the replacements whose names match a manifest pattern.
+/// Returns the paths of the manifest files, by name. Includes replacements (see [`LoadOptions`]) whose names match a
+/// manifest pattern.
 fn find_manifests(
     problems: &mut DiagnosticCollector,
     decoded: &DecodedProject,

@@ -1,7 +1,7 @@
 //! Merges trees by JSON Merge Patch (RFC 7396): `defaults` ← document ← overlay.
 //!
 //! The settings of the Platform API are themselves a patch over the live values, in which null means "remove". So a
-//! null in a setting removes the value of the layer below. If the layer below has no value, the null is kept.
+//! null in a setting removes the value in the target of the merge. If the target has no value, the null is kept.
 //!
 //! Every node keeps its span, so that a problem in a merged value points to the line that set it.
 
@@ -10,11 +10,11 @@ use std::collections::{HashMap, HashSet};
 use super::tree::{Key, Map, Node, Value};
 use crate::model::settings::{self, SERVICE};
 
-/// The fields of a document in which null is a value.
+/// The fields of a document in which a null is a value and does not remove anything.
 const NULL_IS_A_VALUE: &[&str] = &["tags"];
 
-/// Merges an overlay over a document by RFC 7396, so a null removes a value. A null in a setting is kept if there is
-/// nothing to remove.
+/// Merges an overlay (`patch`) over a document by RFC 7396, so a null removes a value. A null in a setting is kept if
+/// there is nothing to remove.
 pub(super) fn overlay(target: Node, patch: &Node) -> Node {
     apply(Some(target), patch, Nulls::Overlay)
 }
@@ -25,23 +25,23 @@ pub(super) fn document(defaults: &Node, document: &Node) -> Node {
     apply(Some(defaults.clone()), document, Nulls::RemoveDeclared)
 }
 
-/// The rule for nulls in a mapping of the patch.
+/// The rule for the nulls in a mapping of the patch: they are kept, or they remove values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nulls {
     /// A null removes the target's value, and is not kept.
     Remove,
     /// A null removes the target's value. If the target has no value, the null is kept.
     RemoveDeclared,
-    /// A null is kept.
+    /// A null is kept as a value.
     Keep,
     /// The top level of an overlay, where the rule depends on the member.
     Overlay,
-    /// The version sets of an overlay. `Remove` applies, except in `experience_controls`.
+    /// The version sets of an overlay. The rule `Remove` applies, except in `experience_controls`.
     VersionSets,
 }
 
 impl Nulls {
-    /// Returns the rule for a member itself, and the rule for the members below it.
+    /// Returns two rules: one for a null that is the value of this member, and one for nulls inside its value.
     fn of_member(self, name: &str) -> (Self, Self) {
         match self {
             Self::Overlay if settings::field(SERVICE, name).is_some() => {
@@ -96,7 +96,7 @@ fn apply_members(target: Map, members: &Map, nulls: Nulls) -> Map {
     Map { entries: slots.into_iter().flatten().collect() }
 }
 
-/// Returns the keys of a mapping.
+/// Returns the keys of a mapping. Returns none for any other node.
 pub(super) fn keys(node: &Node) -> HashSet<&str> {
     match &node.value {
         Value::Map(map) => map.entries.iter().map(|(key, _)| key.name.as_str()).collect(),
@@ -116,7 +116,7 @@ mod tests {
     fn tree(text: &str) -> Node {
         let mut problems = DiagnosticCollector::default();
         let file = problems.add_file("t.yaml", Arc::from(text));
-        // A list keeps a null, which would be an empty document.
+        // The text is parsed as a list, because a null alone would be an empty document.
         let text = format!("[{text}]");
         let root = yaml::parse(&mut problems, file, &text).roots.remove(0);
         assert!(!problems.has_errors(), "{text}");
@@ -124,7 +124,7 @@ mod tests {
         items.remove(0)
     }
 
-    /// The examples of RFC 7396's appendix A.
+    /// Tests the examples in appendix A of RFC 7396.
     #[test]
     fn examples_of_the_rfc_hold() {
         let table = [

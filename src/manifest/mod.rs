@@ -3,14 +3,14 @@
 //! [`load`] is the entry point: its [`LoadOptions`] name the project and the environment. [`load_project`] reads only
 //! `amigops.yaml`, and [`validate`] returns the problems of a load instead of its result.
 //!
-//! Loading has two stages. First, `yaml` parses a file's text into a tree whose nodes know their
-//! location, within limits. Then `merge` merges the documents (defaults ← document ← overlay, by JSON Merge
-//! Patch), and `service` and `project` decode them into typed values. Problems are collected instead of
-//! stopping at the first; `check` compares services with one another. A
-//! [`Desired`](crate::model::Desired) is returned only if there was no error.
+//! Loading has two stages. First, `yaml` parses a file's text, within limits, into a tree whose nodes know their
+//! location. Then `merge` merges the documents (defaults ← document ← overlay, by JSON Merge Patch), and `service` and
+//! `project` decode them into typed values. `check` compares services with one another. All problems are collected: the
+//! loader does not stop at the first problem. A [`Desired`](crate::model::Desired) is returned only if there was no
+//! error.
 //!
-//! Every run checks the overlays of every environment, so that a broken overlay for production is found in
-//! the pull request, not at the roll-out.
+//! Every run checks the overlays of all environments. So a broken overlay for production is found in the pull request,
+//! and not only during the roll-out.
 
 mod allowlist;
 mod check;

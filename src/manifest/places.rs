@@ -1,7 +1,7 @@
-//! The layers that declare version sets, for commands that edit the files.
+//! Records which layers declare each version set, for commands that edit the files.
 //!
-//! A merged value has the place that it came from, but not the place where a new value belongs. So this module keeps
-//! the layers of each document apart: the overlay of the selected environment, the document, and the defaults.
+//! The location of a merged value shows where the value came from, but not where a new value belongs. So this module
+//! stores three layers separately: the overlay of the selected environment, the document, and the project's defaults.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::tree::{Map, Node, Value};
 use crate::model::ServiceName;
 
-/// The key of the version sets in a document.
+/// The key that contains the version sets in a document.
 const SETS: &str = "version_sets";
 
-/// A layer that can declare a value.
+/// A layer that can declare a value. A value in a later layer overrides the values in earlier layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     /// The project's `defaults`.
@@ -23,18 +23,18 @@ pub enum Layer {
     Overlay,
 }
 
-/// A key in a document of a file.
+/// The location of a key: the file, the document in the file, and the keys that lead to it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyPath {
     /// The file's path relative to the project, with `/` separators.
     pub file: String,
     /// The document's index in the file, from 0, counting empty documents.
     pub document: usize,
-    /// The keys that lead from the document's root to the value.
+    /// The keys that lead from the document's root to the value of this key.
     pub path: Vec<String>,
 }
 
-/// The layers that declare each service's version sets, for one environment.
+/// The layers that declare the version sets of each service, for one environment.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     pub(super) environment: String,
@@ -42,7 +42,7 @@ pub struct Places {
     pub(super) services: BTreeMap<ServiceName, ServiceLayers>,
 }
 
-/// The version sets of one service, in each layer that can be edited.
+/// The version sets of one service, in its document and in the document's overlay.
 #[derive(Clone, Debug)]
 pub(super) struct ServiceLayers {
     file: String,
@@ -55,13 +55,13 @@ pub(super) struct ServiceLayers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
     Absent,
-    /// The key or a parent of the key is null, which removes the value of the layers below.
+    /// The key or a parent of the key is null, so the values of all earlier layers are removed.
     Removed,
     Present,
 }
 
 impl Places {
-    /// Records the layers of a document.
+    /// Records the version sets in a document and in its overlay.
     pub(super) fn record(&mut self, file: &str, document: usize, root: &Node) {
         let Value::Map(map) = &root.value else { return };
         let Some(Value::Text(name)) = map.get("service").map(|node| &node.value) else { return };

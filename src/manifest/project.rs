@@ -46,24 +46,25 @@ pub struct Project {
     pub manifests: Vec<String>,
     /// The environments by name.
     pub environments: BTreeMap<String, Environment>,
-    /// The environment that is used when none is selected.
+    /// The name of the environment that is used when no environment is selected.
     pub default_environment: Option<String>,
-    /// The project's rules.
+    /// The project's rules, such as its guardrails.
     pub policy: Policy,
 }
 
-/// The project, and the parts of `amigops.yaml` that only the loader needs. Incomplete if there are errors.
+/// The project, and the parts of `amigops.yaml` that only the loader needs. If there are errors, some parts are
+/// missing.
 pub(super) struct DecodedProject {
     pub(super) project: Project,
     /// The defaults, which apply to every service.
     pub(super) defaults: Option<Node>,
-    /// The manifest patterns and their spans.
+    /// The glob patterns of manifest files, and their spans.
     pub(super) globs: Vec<(String, Span)>,
     /// The span of the key `environments`.
     pub(super) environments: Span,
     /// The span of each environment's name.
     pub(super) places: BTreeMap<String, Span>,
-    /// The protected services and their spans.
+    /// The services that `guardrails.protected` names, and the spans of their names.
     pub(super) protected: Vec<(ServiceName, Span)>,
 }
 
@@ -109,7 +110,7 @@ pub(super) fn decode(problems: &mut DiagnosticCollector, root: &Path, node: &Nod
     })
 }
 
-/// Creates the problem that the project declares no service.
+/// Creates a problem that reports that the project declares no service.
 pub(super) fn no_manifests(at: Span, message: &str, label: &str) -> Problem {
     Problem::error(Code::NoManifests, at, message)
         .label(label)
@@ -144,8 +145,8 @@ fn defaults(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<No
     Some(Node { span: node.span, value: Value::Map(allowed) })
 }
 
-/// Decodes `lifecycle.retire` of the defaults, which applies to services whose manifests are gone. Does not check that
-/// the API supports `delete`, because that is checked later for each manifest.
+/// Decodes `lifecycle.retire` of the project's defaults, which applies to services whose manifests were deleted. Does
+/// not check that the API supports `delete`, because that is checked later for each manifest.
 fn retire_orphans(problems: &mut DiagnosticCollector, defaults: Option<&Node>) -> Retire {
     let member = |node: &Node, name: &str| match &node.value {
         Value::Map(map) => map.get(name).filter(|node| node.value != Value::Null).cloned(),
@@ -268,13 +269,13 @@ fn guardrails(
 ) -> Guardrails {
     let Some(node) = fields.get(problems, "guardrails") else { return Guardrails::default() };
     let Some(fields) = Fields::open(problems, node, &GUARDRAILS) else { return Guardrails::default() };
-    // Read before; here only a key without a value is reported.
+    // `protected` has already been decoded. This call only reports the key if it has no value.
     let _ = fields.get(problems, "protected");
     let max_removals = fields.get(problems, "max_removals").and_then(|node| max_removals(problems, node));
     let mut require_pins = BTreeSet::new();
     if let Some(node) = fields.get(problems, "require_pins") {
         for (name, span) in decode::texts(problems, node, "version sets that must be pinned") {
-            // Whatever either API takes.
+            // A guardrail applies to both APIs, so it accepts the names of the more permissive one.
             if super::version_set::check_name(problems, name, span, Api::Platform) {
                 require_pins.insert(VersionSetName::new(name));
             }

@@ -1,6 +1,6 @@
-//! Resolves plain scalars by YAML 1.2's core schema.
+//! Converts plain (unquoted) scalars to values, by the core schema of YAML 1.2.
 //!
-//! `NO`, `on` and `yes` are strings, as in YAML 1.2. Only YAML 1.1 reads them as booleans.
+//! `NO`, `on` and `yes` are strings in YAML 1.2. They were booleans only in YAML 1.1.
 
 use super::tree::{Number, Value};
 

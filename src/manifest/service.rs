@@ -1,4 +1,4 @@
-//! Decodes a service document, merged with defaults and an overlay, into a [`DesiredService`].
+//! Decodes the document of a service, after it was merged with the defaults and an overlay, into a [`DesiredService`].
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,7 @@ pub(super) fn decode(
     rules: &Rules<'_>,
 ) -> Option<DecodedService> {
     let fields = open(problems, node, rules)?;
-    // The loader sets a document's span to its own first key, because members may come from the defaults.
+    // The span of a document is the span of its own first key, because its members may come from the defaults.
     let first = node.span;
     let name =
         fields.require(problems, "service", first, "a service").and_then(|node| name(problems, node, rules));
@@ -91,14 +91,14 @@ pub(super) fn decode(
     Some(DecodedService { service, name: name?.1, depends_on, renamed_from })
 }
 
-/// Returns the members of a service's mapping. Reports each key that the API does not have.
+/// Returns the members of a service's document. Reports unknown keys, and keys that the API does not have.
 fn open<'a>(problems: &mut DiagnosticCollector, node: &'a Node, rules: &Rules<'_>) -> Option<Fields<'a>> {
     let mut keys = SHAPE.keys.to_vec();
     if rules.api == Api::Platform {
         keys.extend(SERVICE.iter().map(|field| field.name));
     }
     Fields::open_with(problems, node, &Shape { keys: &keys, ..SHAPE }, |problems, key, _| {
-        // Only Classic doesn't have these keys.
+        // Only the Classic API does not have settings.
         if settings::is_setting(&key.name) {
             problems.push(platform_only(key.span, &key.name));
             return true;
@@ -126,8 +126,8 @@ fn description(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_
     Some(text.to_owned())
 }
 
-/// Returns the problem for a key that is spelled as in the API, or that belongs in a nested mapping. Returns `None` for
-/// all other keys.
+/// Returns a specific problem for an unknown key that has the API's spelling, or that belongs in a nested mapping.
+/// Returns `None` for all other keys.
 fn misplaced_key(key: &Key) -> Option<Problem> {
     let problem =
         Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", shortened(&key.name)));
@@ -179,7 +179,7 @@ fn smoke(
 }
 
 /// Decodes a reference to an agent or context graph: a name, or `{id: …}`. An invalid reference is reported and becomes
-/// an empty name, which never leaves the loader.
+/// an empty name. The loader never returns that name, because it returns no services after an error.
 fn reference(
     problems: &mut DiagnosticCollector,
     fields: Fields<'_>,

@@ -1,4 +1,4 @@
-//! Decodes Platform's nested settings and checks them against the tables in `model::settings`.
+//! Decodes the nested settings of the Platform API, and checks them against the tables in `model::settings`.
 //!
 //! The result is a JSON merge patch over the live values: an absent member stays unchanged, and a null removes a member
 //! if the API allows it. Required members may be absent, because the live value may have them.
@@ -25,7 +25,7 @@ pub(super) fn is_voice_setting(name: &str) -> bool {
     settings::field(VOICE_CONFIG, name).is_some()
 }
 
-/// Decodes a service's settings. Returns the values, and the place of each setting.
+/// Decodes the settings of a service. Returns the values, and the place of each setting in the file.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     fields: Fields<'_>,
@@ -50,7 +50,8 @@ pub(super) fn experience_controls(
     object(problems, "experience_controls", node, EXPERIENCE_CONTROLS)
 }
 
-/// Decodes one field. Keeps a null if it removes the field, and reports a null if a value is required.
+/// Decodes one field of the settings. Keeps a null if the API lets a null remove the field, and reports a null if the
+/// field needs a value.
 fn member(
     problems: &mut DiagnosticCollector,
     path: &str,
@@ -66,7 +67,7 @@ fn member(
         return Some(Json::Null);
     }
     let value = value(problems, path, &field.kind, node)?;
-    // A warning, not an error: the API limits only the length, and a private exchange may use other numbers.
+    // This is a warning and not an error. The API limits only the length, and a private exchange may use other numbers.
     if field.name == "forward_to"
         && let Json::String(number) = &value
         && !id::is_e164(number)
@@ -140,7 +141,8 @@ fn list(problems: &mut DiagnosticCollector, path: &str, of: &Kind, node: &Node) 
     Some(items.iter().filter_map(|item| value(problems, path, of, item)).collect())
 }
 
-/// Decodes a map with the user's own keys. A null removes an entry, so it doesn't count towards the limit.
+/// Decodes a mapping whose keys the user may choose. A null removes an entry, so it doesn't count towards the limit
+/// `most`.
 fn map(problems: &mut DiagnosticCollector, path: &str, of: &Kind, most: usize, node: &Node) -> Option<Json> {
     let map = decode::mapping(problems, node, &format!("`{path}` by name"))?;
     let count = map.entries.iter().filter(|(_, node)| node.value != Value::Null).count();
@@ -181,7 +183,7 @@ fn object(
     Some(values)
 }
 
-/// Decodes a whole number. Accepts `3.0` as 3.
+/// Decodes a whole number between `min` and `max`. Accepts `3.0` as 3.
 fn integer(problems: &mut DiagnosticCollector, path: &str, node: &Node, min: i64, max: i64) -> Option<Json> {
     /// The limit above which floating-point numbers can't represent every whole number.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -217,7 +219,7 @@ fn out_of_bounds(path: &str, node: &Node, expected: &str) -> Problem {
     Problem::error(Code::BadValue, node.span, message).label(format!("expected {expected}"))
 }
 
-/// Decodes a number of any size that JSON can express.
+/// Decodes any number that JSON can express, without a minimum or maximum.
 fn any_number(problems: &mut DiagnosticCollector, node: &Node, expected: &str) -> Option<serde_json::Number> {
     match &node.value {
         Value::Number(_) => match decode::json(problems, node) {
@@ -237,7 +239,8 @@ fn any_number(problems: &mut DiagnosticCollector, node: &Node, expected: &str) -
     }
 }
 
-/// Checks that a path leads to a setting. If not, the error is the path that was probably meant, if there is one.
+/// Checks that a path leads to a setting. Otherwise, errors with the path that the user probably meant, or with `None`
+/// if no path is similar.
 pub(super) fn check_path(parts: &[&str]) -> Result<(), Option<String>> {
     check_path_in_fields(SERVICE, parts, &[])
 }

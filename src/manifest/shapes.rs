@@ -1,18 +1,18 @@
-//! The keys that the loader accepts in each mapping. Tests compare the schemas with them.
+//! The keys that the loader accepts in each kind of mapping. Tests compare these keys with those of the JSON Schemas.
 
 use super::decode::Shape;
 use super::{credentials, environment, lifecycle, project, service, version_set};
 
-/// A mapping in a file and the keys that the loader accepts in it.
+/// A kind of mapping in a file, and the keys that the loader accepts in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownMapping {
     /// The mapping's name, such as `service` or `lifecycle`.
     pub name: &'static str,
-    /// The accepted keys. Keys that only the Platform API has are in `model::settings`.
+    /// The accepted keys. They don't include the settings of the Platform API, which are in `model::settings`.
     pub keys: &'static [&'static str],
 }
 
-/// Returns every kind of mapping that the loader knows, with the keys that it accepts.
+/// Returns every kind of mapping that the loader knows, with the keys that the loader accepts in it.
 pub fn known_mappings() -> Vec<KnownMapping> {
     let mapping = |name, shape: &Shape<'static>| KnownMapping { name, keys: shape.keys };
     vec![

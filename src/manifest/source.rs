@@ -1,5 +1,5 @@
-//! Finds the project to load. This is the only place that resolves the project's path, so that everything after it
-//! can compare paths.
+//! Finds the directory of the project to load. Only this module resolves the links in the directory's path, so that all
+//! later code can compare paths.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use super::collector::{DiagnosticCollector, Problem, Span};
 use super::diagnostic::{Code, Problems};
 use super::project::PROJECT_FILE;
 
-/// The place of a project's files.
+/// The location of the project to load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProjectSource<'a> {
-    /// The project that a directory belongs to: the nearest directory with an `amigops.yaml`, among the directory and
-    /// its parents.
+    /// The project that this directory belongs to. Its `amigops.yaml` is in this directory or in the nearest parent
+    /// directory that has one.
     WorkingDirectory(&'a Path),
-    /// The project in the tree of a commit, which the caller has written to this directory.
+    /// The project in a Git commit, whose files the caller has written to this directory.
     CommitTree(&'a Path),
 }
 
@@ -24,7 +24,7 @@ impl ProjectSource<'_> {
     ///
     /// # Errors
     ///
-    /// Errors if there is no project, or if its directory can't be read.
+    /// Errors if there is no project, or if the directory can't be read.
     pub(super) fn find_root(self) -> Result<PathBuf, Problems> {
         let (Self::WorkingDirectory(directory) | Self::CommitTree(directory)) = self;
         let real = fs::canonicalize(directory)

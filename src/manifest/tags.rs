@@ -1,4 +1,4 @@
-//! Decodes a service's tags and key terms.
+//! Decodes the tags of a service, and its key terms, which are terms that speech recognition should know.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use crate::model::{Api, TAG_PROTECTED, TAG_REPLACES};
 /// The maximum length of a key term on the Platform API, in characters.
 const MAX_KEYTERM: usize = 128;
 
-/// Returns the maximum number of key terms.
+/// Returns the maximum number of key terms that an API allows for a service.
 fn max_keyterms(api: Api) -> usize {
     match api {
         Api::Classic => 20,
@@ -20,18 +20,19 @@ fn max_keyterms(api: Api) -> usize {
     }
 }
 
-/// Returns true if Classic accepts a tag's key or value. It must match `^[\w\s]+$` and must not be only white space.
+/// Returns true if the Classic API accepts a string as a tag's key or value. The string must match `^[\w\s]+$`, and not
+/// be only white space.
 pub(super) fn is_valid(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c.is_whitespace())
 }
 
-/// Creates the problem that a tag's key or value has characters that the API rejects.
+/// Creates a problem that reports a tag's key or value with characters that the API rejects.
 pub(super) fn bad_tag(span: Span, text: &str, what: &str) -> Problem {
     let message = format!("{what} `{}` contains characters that the API rejects", shortened(text));
     Problem::error(Code::BadTag, span, message).label("use letters, digits, underscores and spaces")
 }
 
-/// Decodes the tags. Removes white space at both ends of keys and values.
+/// Decodes the tags of a service. Removes white space at both ends of keys and values.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -104,7 +105,7 @@ fn value_of(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) 
     Some(text.trim().to_owned())
 }
 
-/// Decodes the key terms. Removes white space at both ends, and duplicates.
+/// Decodes the key terms of a service. Removes duplicate terms, and white space at both ends of terms.
 pub(super) fn keyterms(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -144,7 +145,7 @@ pub(super) fn keyterms(
     Some(terms)
 }
 
-/// Returns true if Classic accepts a key term, which must match `^[a-z-]+( [a-z-]+){0,2}$`.
+/// Returns true if the Classic API accepts a key term, which must match `^[a-z-]+( [a-z-]+){0,2}$`.
 fn is_keyterm(term: &str) -> bool {
     let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     term.split(' ').count() <= 3 && term.split(' ').all(word)
@@ -162,8 +163,8 @@ fn bad_keyterm(span: Span, term: &str) -> Problem {
     }
 }
 
-/// Returns the problem that a key term is too short or too long for the Platform API. Returns `None` if its length is
-/// allowed. That API limits only the length.
+/// Returns a problem if a key term is too short or too long for the Platform API, and otherwise `None`. The Platform
+/// API limits only the length.
 fn bad_length(span: Span, term: &str) -> Option<Problem> {
     let length = term.chars().count();
     let message = format!("the API rejects the key term `{}`", shortened(term));

@@ -2,14 +2,14 @@
 
 use super::collector::Span;
 
-/// A value and its span.
+/// A value in a YAML document, and its range in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
 }
 
-/// A value with a type of YAML 1.2's core schema.
+/// A YAML value. Its type is one of those in the core schema of YAML 1.2.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -20,7 +20,7 @@ pub(super) enum Value {
     Map(Map),
 }
 
-/// A number and its spelling, which distinguishes `0123` from `123`, and `1.0` from `1`.
+/// A number, and its text in the file. The text distinguishes `0123` from `123`, and `1.0` from `1`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Number {
     pub(super) raw: String,
@@ -38,14 +38,14 @@ impl Number {
     }
 }
 
-/// The key of a member, and the span of the key.
+/// The key of a member of a mapping, and its range in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) name: String,
     pub(super) span: Span,
 }
 
-/// A mapping. The members are in the order of the file, and the keys are unique.
+/// A mapping. Its members are in the order of the file, and its keys are unique.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Map {
     pub(super) entries: Vec<(Key, Node)>,
@@ -67,17 +67,17 @@ impl PartialEq for Map {
 }
 
 impl Map {
-    /// Returns a member's value.
+    /// Returns the value of the member with this name, or `None` if there is none.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         self.entry(name).map(|(_, node)| node)
     }
 
-    /// Returns a member with its key.
+    /// Returns the key and the value of the member with this name, or `None` if there is none.
     pub(super) fn entry(&self, name: &str) -> Option<&(Key, Node)> {
         self.entries.iter().find(|(key, _)| key.name == name)
     }
 
-    /// Removes a member and returns it.
+    /// Removes the member with this name and returns it.
     pub(super) fn remove(&mut self, name: &str) -> Option<(Key, Node)> {
         let index = self.entries.iter().position(|(key, _)| key.name == name)?;
         Some(self.entries.remove(index))
@@ -98,7 +98,7 @@ impl Node {
     }
 }
 
-/// Shortens a text so that it fits into a message.
+/// Shortens a string to 60 characters, so that it fits into a message.
 pub(super) fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {

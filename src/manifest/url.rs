@@ -30,7 +30,7 @@ pub(super) struct Server {
     pub(super) port: u16,
 }
 
-/// A host as it is written, without name resolution. Names are in lower case.
+/// A host as it is written in a URL. Names are not resolved to addresses, but converted to lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Name(String),
@@ -67,8 +67,8 @@ impl fmt::Display for Host {
     }
 }
 
-/// Checks a base URL. Accepts `https` to any host, and `http` to loopback addresses. It is strict on purpose, and
-/// refuses every URL that the HTTP client could parse differently.
+/// Checks a base URL. Accepts `https` URLs with any host, and `http` URLs with a loopback address. Refuses every URL
+/// that the HTTP client could parse differently.
 pub(super) fn check(text: &str) -> Result<(), Reason> {
     server(text).map(|_| ())
 }

@@ -1,7 +1,7 @@
-//! Validation: the problems of a project, or of some of its files.
+//! Validates a project: finds the problems of all its files, or of selected files.
 //!
-//! Every file is read even if only some are selected, because duplicate names and dependencies involve several
-//! files. The selection only decides which problems are reported.
+//! Every file is read even if only some files are selected, because duplicate names and dependencies involve several
+//! files. The selection only determines which problems are reported.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ pub struct Validation {
     pub project: Option<PathBuf>,
     /// The errors and warnings.
     pub problems: Problems,
-    /// The number of selected files. Without a selection, the number of all files, `amigops.yaml` included.
+    /// The number of selected files. If no files were selected, the number of all files, including `amigops.yaml`.
     pub files: usize,
     /// The number of documents in the selected files. Each document declares one service.
     pub services: usize,
@@ -43,10 +43,10 @@ impl From<Problems> for Validation {
 /// Validates a project. Returns the problems of the files in `paths`, and of the files below the directories in
 /// `paths`. Without paths, returns the problems of every file.
 ///
-/// Errors in `amigops.yaml` are always returned, because they affect every file. Problems in files that refer to a
-/// selected file, such as a duplicate name, are returned, too.
+/// Errors in `amigops.yaml` are always returned, because they affect every file. A problem in another file is also
+/// returned if it refers to a selected file, as a duplicate name does.
 ///
-/// A host or variable that the allowlist does not allow is only a warning, because another process may allow it, and a
+/// A host or variable that the allowlist does not allow is only a warning. Another process may allow it, and a
 /// validation sends nothing.
 pub fn validate(options: &LoadOptions<'_>, paths: &[PathBuf], allowlist: &Allowlist) -> Validation {
     let mut result = match load::load_with_problems(options) {
@@ -63,12 +63,12 @@ pub fn validate(options: &LoadOptions<'_>, paths: &[PathBuf], allowlist: &Allowl
     Validation { project: Some(result.root), services, ..result.problems.into() }
 }
 
-/// Keeps only the problems of the selected paths.
+/// Keeps the problems of the files that `paths` selects, and the errors in `amigops.yaml`.
 fn restrict_to_paths(result: LoadResult, paths: &[PathBuf]) -> Validation {
     let LoadResult { root, mut problems, manifests, .. } = result;
     let mut selected = BTreeSet::new();
     let mut unknown = Vec::new();
-    // Without a readable `amigops.yaml`, the manifests are not known. Its errors are reported instead.
+    // If `amigops.yaml` can't be read, the manifests are not known. Then only its errors are reported.
     if let Some(manifests) = &manifests {
         let with_problems = problems.diagnostics.iter().map(|one| one.location.file.as_str());
         let known = manifests.keys().map(String::as_str).chain([PROJECT_FILE]).chain(with_problems).collect();
@@ -93,7 +93,7 @@ fn restrict_to_paths(result: LoadResult, paths: &[PathBuf]) -> Validation {
     Validation { project: Some(root), problems, files, services }
 }
 
-/// Returns the project files that a path selects.
+/// Returns the names of the project files that a path selects, or the reason why it selects none.
 fn select_files<'a>(
     root: &Path,
     path: &Path,
@@ -102,7 +102,7 @@ fn select_files<'a>(
     let meta = fs::symlink_metadata(path).map_err(|error| format!("can't be read: {error}"))?;
     let by_target = fs::canonicalize(path);
     let is_dir = by_target.as_ref().is_ok_and(|path| path.is_dir());
-    // A manifest that is a link is known by its own name, not by its target's.
+    // A manifest that is a link is known by its own name, not by the name of its target.
     let by_own_name = match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };

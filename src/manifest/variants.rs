@@ -1,4 +1,4 @@
-//! A manifest's document, decoded once for each API and once for each overlay.
+//! Decodes a manifest's document once for each API and once for each overlay.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,10 @@ use crate::model::{Api, did_you_mean};
 /// A manifest's document, decoded once for each API and once for each overlay.
 #[derive(Default)]
 pub(super) struct Variants {
-    /// The document without an overlay, by API. There is one for each API that is used by an environment without an
-    /// overlay.
+    /// The decoded document without an overlay, by API. Only APIs of environments that have no overlay in this document
+    /// are included.
     base: BTreeMap<Api, DecodedService>,
-    /// The document merged with an overlay, by the name of the overlay's environment.
+    /// The decoded document merged with an overlay, by the name of the overlay's environment.
     pub(super) overlays: BTreeMap<String, DecodedService>,
 }
 
@@ -29,7 +29,8 @@ impl Variants {
         self.overlays.get(&environment.name).or_else(|| self.base.get(&environment.target.api()))
     }
 
-    /// Returns the document for any of the environments, to read members that no overlay can change.
+    /// Returns the decoded document for an arbitrary environment. The caller uses only members that no overlay can
+    /// change.
     pub(super) fn any(&self) -> Option<&DecodedService> {
         self.base.values().next().or_else(|| self.overlays.values().next())
     }
@@ -73,7 +74,8 @@ pub(super) fn decode(
     variants
 }
 
-/// Merges a document with the defaults. Returns the result, and the overlays by environment.
+/// Merges a document with the project's defaults. Returns the result and the document's overlays by environment, or
+/// `None` if the document is not a mapping.
 fn split(
     problems: &mut DiagnosticCollector,
     project: &DecodedProject,
@@ -123,7 +125,7 @@ fn overlays(
     found
 }
 
-/// Removes the members that an overlay can't change, and reports them.
+/// Removes the members of an overlay that overlays can't change, and reports them.
 fn reject_fixed_members(problems: &mut DiagnosticCollector, mut overlay: Map) -> Map {
     for name in ["service", "environments"] {
         if let Some((key, _)) = overlay.remove(name) {

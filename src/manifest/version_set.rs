@@ -1,4 +1,4 @@
-//! Decodes a service's version sets: versions and model preferences.
+//! Decodes the version sets of a service, which contain versions and model preferences.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(super) const PLATFORM_PREFERENCE: Shape = Shape {
     help: "put parameters under `params` or `experience_controls`",
     ..PREFERENCE
 };
-/// The prefixes in the names of known models. Each prefix stands for a provider.
+/// The prefixes of the names of known models. Each prefix stands for a provider.
 const MODEL_FAMILIES: &[&str] = &["openai_", "azure_", "google_", "aws_", "anthropic_"];
 
 /// Returns true if a version set's name is valid: `^[A-Za-z0-9_-]{1,40}$` on Classic, any 1 to 40 visible characters on
@@ -51,7 +51,7 @@ pub(super) fn check_name(problems: &mut DiagnosticCollector, name: &str, span: S
     valid
 }
 
-/// Decodes the version sets by name.
+/// Decodes all version sets of a service. Returns them by name, or `None` if the node is not a mapping.
 pub(super) fn decode_all(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -75,7 +75,7 @@ pub(super) fn decode_all(
     Some(sets)
 }
 
-/// Returns true if a manifest may declare this version set. If not, reports why.
+/// Returns true if a manifest may declare a version set with this name. Otherwise, reports the reason.
 fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules<'_>) -> bool {
     if !check_name(problems, &key.name, key.span, rules.api) {
         return false;
@@ -104,8 +104,7 @@ fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules
     true
 }
 
-/// Reports an unknown key of a version set for which there is a specific message. Returns false for all other unknown
-/// keys.
+/// Reports an unknown key of a version set if there is a specific message for that key. Otherwise, returns false.
 fn report_mistaken_key(problems: &mut DiagnosticCollector, key: &Key) -> bool {
     let meant = match key.name.as_str() {
         "gate" => {
@@ -121,7 +120,7 @@ fn report_mistaken_key(problems: &mut DiagnosticCollector, key: &Key) -> bool {
             );
             return true;
         }
-        // The API's names of these keys.
+        // The names that these keys have in the API.
         "agent_version_number" => "agent_version",
         "context_graph_version_number" | "service_hierarchical_state_machine_version_number" => {
             "context_graph_version"

@@ -14,27 +14,27 @@ use super::tree::{Key, Map, Node, Value};
 
 /// The maximum size of a file in bytes.
 pub const MAX_BYTES: u64 = 8 * 1024 * 1024;
-/// The maximum nesting depth.
+/// The maximum nesting depth of a document.
 const MAX_DEPTH: usize = 64;
 /// The maximum number of values in one file, including those that aliases expand to.
 const MAX_NODES: usize = 1_000_000;
 /// The maximum number of values, and of bytes of text, that anchors and aliases may copy in one file.
 const MAX_COPIED_NODES: usize = 100_000;
 const MAX_COPIED_BYTES: usize = 8 * 1024 * 1024;
-/// Duplicate keys are found by hashing in a mapping with at least this number of keys.
+/// The minimum number of keys in a mapping for which duplicate keys are found by hashing.
 const FEW_KEYS: usize = 16;
 
-/// The documents of a file.
+/// The documents that were parsed from a file.
 pub(super) struct Documents {
-    /// The documents that could be parsed, without empty ones.
+    /// The root nodes of the documents that could be parsed. Empty documents are left out.
     pub(super) roots: Vec<Node>,
-    /// The index in the file of each document of `roots`, from 0.
+    /// For each document in `roots`, its index in the file, from 0.
     pub(super) numbers: Vec<usize>,
     /// True if the file was parsed to its end.
     pub(super) complete: bool,
 }
 
-/// Parses every document of a text without a byte-order mark.
+/// Parses all documents in the text of a file. The text must not begin with a byte-order mark.
 pub(super) fn parse(problems: &mut DiagnosticCollector, file: FileId, text: &str) -> Documents {
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -69,7 +69,7 @@ pub(super) fn parse(problems: &mut DiagnosticCollector, file: FileId, text: &str
     Documents { roots, numbers, complete }
 }
 
-/// The size of a tree: its number of nodes and of bytes of text.
+/// The size of a tree: the number of its nodes, and the number of bytes of its texts.
 #[derive(Clone, Copy, Default)]
 struct Weight {
     nodes: usize,
@@ -84,7 +84,7 @@ struct Builder<'input, 'problems> {
     file: FileId,
     text: &'input str,
     anchors: HashMap<usize, Node>,
-    /// The brackets and braces that are not closed yet.
+    /// The spans of the brackets and braces that are not closed yet.
     open: Vec<Span>,
     nodes: usize,
     copied: Weight,
@@ -123,7 +123,7 @@ impl<'input> Builder<'input, '_> {
             self.find_tab(&mut span);
         }
         let mut problem = Problem::error(Code::Syntax, span, format!("invalid YAML: {info}"));
-        // The parser notices a missing bracket only lines later.
+        // The parser may notice a missing bracket only some lines later.
         if let Some(open) = self.open.last().filter(|open| open.line < span.line) {
             problem = problem.related(*open, "opened here: is the closing bracket missing?");
         }
@@ -144,7 +144,7 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// Moves the span of an error to the tab that caused it, if that tab is at the start of a later line.
+    /// Moves the span of an error to the tab that caused the error, if that tab is at the start of a later line.
     fn find_tab(&self, span: &mut Span) {
         let start = span.start as usize;
         let rest = self.text.get(start..).unwrap_or_default();
@@ -190,7 +190,8 @@ impl<'input> Builder<'input, '_> {
         Ok(())
     }
 
-    /// Counts the values and text that an anchor or alias copies, so that a small file can't expand to a huge one.
+    /// Adds the size of a value that an anchor or alias copies to the total. Errors if the total is too large, so that
+    /// a small file can't expand to a huge tree.
     fn charge(&mut self, span: Span, weight: Weight) -> Step<()> {
         self.copied.nodes += weight.nodes;
         self.copied.bytes += weight.bytes;
@@ -232,7 +233,8 @@ impl<'input> Builder<'input, '_> {
         Ok(node)
     }
 
-    /// Reads a collection. Keeps its opening bracket in `open` until the collection ends or the parsing fails.
+    /// Reads a list or mapping with the function `read`. If it has brackets or braces, the opening one is in `open`
+    /// until the end is reached. After an error it stays there.
     fn within(
         &mut self,
         style: StructureStyle,
@@ -269,7 +271,7 @@ impl<'input> Builder<'input, '_> {
             None if style == ScalarStyle::Plain => resolve(text),
             Some((_, Some("null" | "bool" | "int" | "float"))) => resolve(text),
             Some((_, Some("str"))) | None => Value::Text(text.to_owned()),
-            // A lone `!` means that the scalar is not resolved.
+            // The tag `!` alone means that the scalar is a string.
             Some((tag, _)) if tag.original() == "!" => Value::Text(text.to_owned()),
             Some(_) => {
                 self.check_tag(tag, "str", span);
@@ -323,9 +325,9 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// Reads a member's key. Reports a key that is not a string, and returns `None` for it.
+    /// Reads the key of a member. Reports a key that is not a string, and returns `None` for it.
     fn key(&mut self, event: Event<'input>, span: Span, depth: usize) -> Step<Option<Key>> {
-        // An unquoted `NO`, `1` or `true` is meant as a name, so the text is used, not its type.
+        // An unquoted `NO`, `1` or `true` as a key is probably meant as a name, so it is used as a string.
         let plain = match &event {
             Event::Scalar(text, style, 0, None) if *style != ScalarStyle::Plain || !text.is_empty() => {
                 Some(text.clone().into_owned())
@@ -348,7 +350,7 @@ impl<'input> Builder<'input, '_> {
     }
 }
 
-/// Returns the span of an earlier entry with the same key, if there is one.
+/// Returns the span of an earlier entry with the same key, or `None` if the key is new.
 fn find_duplicate(map: &Map, index: &mut HashMap<String, Span>, key: &Key) -> Option<Span> {
     if map.entries.len() < FEW_KEYS {
         return map.entry(&key.name).map(|(first, _)| first.span);
@@ -370,7 +372,7 @@ fn duplicate_key(key: &Key, first: Span) -> Problem {
     .related(first, "first defined here")
 }
 
-/// Returns the size of a tree.
+/// Returns the size of the tree below a node, including the node.
 fn weigh(node: &Node) -> Weight {
     let mut total = Weight::default();
     let mut open = vec![node];
@@ -389,7 +391,7 @@ fn weigh(node: &Node) -> Weight {
     total
 }
 
-/// Returns the number of levels below a node. The recursion is bounded, because no tree is deeper than the limit.
+/// Returns the number of levels below a node. The recursion is limited, because no tree is deeper than [`MAX_DEPTH`].
 fn height(node: &Node) -> usize {
     match &node.value {
         Value::List(items) => items.iter().map(|item| height(item) + 1).max().unwrap_or(0),

@@ -1,5 +1,5 @@
-//! Changes and findings in the form in which documents contain them: a changed value with its path as text, and a note
-//! as text.
+//! Changes and findings in the form that plan files have: a changed value has its path as a string, and a finding is a
+//! text.
 //!
 //! This is the only file that parses paths.
 
@@ -16,22 +16,22 @@ use super::changes::{
 use super::types::Finding;
 use crate::model::{ServiceName, VersionSetName};
 
-/// One changed value.
+/// A value that the plan changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeRecord {
-    /// The path with dots: `version_sets.release.agent_version`.
+    /// The path of the value, with dots, such as `version_sets.release.agent_version`.
     pub path: String,
-    /// The live value; null if there is none.
+    /// The live value, or null if there is none.
     pub before: Value,
-    /// The wanted value; null if it is removed.
+    /// The value after the change, or null if the value is removed.
     pub after: Value,
-    /// The cause; none without a base.
+    /// The cause of the change, or null if the plan was made without `--base`.
     pub cause: Option<Cause>,
 }
 
 impl ChangeRecord {
-    /// Creates a change without a cause.
+    /// Creates the record of a change without a cause.
     pub fn new(path: impl Into<String>, before: Value, after: Value) -> Self {
         Self { path: path.into(), before, after, cause: None }
     }
@@ -103,8 +103,8 @@ impl JsonSchema for ServiceChanges {
     }
 }
 
-/// Returns the kind of change to a version set. In a version set that is created or deleted, the pins on one side are
-/// null.
+/// Returns the kind of change to a version set. The pin of the agent is null before a version set is created, and after
+/// it is deleted.
 fn kind_of(set: &VersionSetChange) -> VersionSetChangeKind {
     match set.field(&VersionSetField::AgentVersion) {
         Some(pin) if pin.after.is_null() => VersionSetChangeKind::Deleted,
@@ -114,7 +114,7 @@ fn kind_of(set: &VersionSetChange) -> VersionSetChangeKind {
 }
 
 impl From<&str> for ChangePath {
-    /// Parses a path. Every text is a path, and if it is written as text again, it is unchanged.
+    /// Parses a path. Every string is a valid path, and formatting the parsed path returns the same string.
     fn from(path: &str) -> Self {
         let field = match path {
             "service" => Field::Name,
@@ -138,7 +138,7 @@ impl From<&str> for ChangePath {
 }
 
 /// Parses the path of a value in a version set. The path begins with the name of the version set, which may contain
-/// dots.
+/// dots. Returns `None` if the path has another form.
 fn version_set_path(path: &str) -> Option<ChangePath> {
     const PREFERENCES: &str = "llm_model_preferences.";
     let (name, field) = if let Some((name, rest)) = path.split_once(&format!(".{PREFERENCES}")) {
@@ -160,13 +160,13 @@ fn names(path: &str) -> Vec<String> {
     path.split('.').map(str::to_owned).collect()
 }
 
-/// A note for the reader that refuses nothing.
+/// A note for the reader of the plan. It does not refuse the plan.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FindingRecord {
-    /// The service it is about.
+    /// The service that the note is about.
     service: ServiceName,
-    /// The note.
+    /// The text of the note.
     message: String,
 }
 
@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// Parts of paths, among them names that look like other parts.
+    /// Parts that the tests join to paths. Some are names that look like other parts of a path.
     const PARTS: &[&str] = &[
         "",
         ".",

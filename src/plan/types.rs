@@ -19,7 +19,7 @@ pub struct Options {
     pub api: Api,
     /// Today's date, such as `2026-11-22`. It becomes part of a replaced service's name.
     pub today: String,
-    /// True if orphans are retired.
+    /// True if the plan retires orphans.
     pub prune: bool,
     /// The ownership value of another project whose services are taken over, if any.
     pub take_over: Option<String>,
@@ -29,22 +29,22 @@ pub struct Options {
     pub max_removals: Option<MaxRemovals>,
     /// The services to plan. If the list is empty, all services are planned.
     pub only: BTreeSet<ServiceName>,
-    /// The declared services to plan and the orphans to retire, or `None` for all. A saved plan that is made again is
-    /// limited to the services that it changes.
+    /// The services to which planning is limited, both declared services and orphans. `None` means all services. When a
+    /// saved plan is made again, these are the services that it changes.
     pub touched: Option<BTreeSet<ServiceName>>,
-    /// True if the API limits the rate of requests. The embedded sandbox does so only if the user asks for it.
+    /// True if the API limits the rate of requests. The embedded emulator does so only if `limits: true` is set.
     pub limited: bool,
-    /// True if guardrails can refuse the plan. If false, each refusal becomes a finding, as in `drift`.
+    /// True if guardrails can refuse the plan. If false, each refusal becomes a finding, as in the command `drift`.
     pub enforce_guardrails: bool,
 }
 
 impl Options {
-    /// Returns true if a declared service with this name is planned.
+    /// Returns true if a declared service with this name must be planned.
     pub(super) fn plans(&self, name: &ServiceName) -> bool {
         (self.only.is_empty() || self.only.contains(name)) && self.touches(name)
     }
 
-    /// Returns true if an orphan with this name is retired.
+    /// Returns true if an orphan with this name must be retired.
     pub(super) fn prunes(&self, name: &ServiceName) -> bool {
         self.prune && self.only.is_empty() && self.touches(name)
     }
@@ -54,7 +54,8 @@ impl Options {
     }
 }
 
-/// The number of a step in its plan, from 1. In this order the steps can run one by one.
+/// The number of a step in its plan. The first step has the number 1. The steps can run one by one in the order of
+/// their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StepId(pub usize);
@@ -65,100 +66,101 @@ impl fmt::Display for StepId {
     }
 }
 
-/// The service that a step acts on: one that exists, or one that an earlier step creates.
+/// The service that a step acts on: a live service, or a service that an earlier step creates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// A live service.
+    /// The live service with this id.
     Live(ServiceId),
     /// The service that the step with this number creates.
     Created(StepId),
 }
 
-/// The action of a step. All values are final: execution decides nothing.
+/// The action of a step. It contains all final values, so that an apply has nothing to decide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", content = "does", rename_all = "snake_case")]
 pub enum Action {
-    /// Creates a service. It is inactive if it replaces another one.
+    /// Creates a service. If the new service replaces another one, it is created inactive.
     Create(Box<NewService>),
     /// Changes fields of a service in place, including its name and whether it is active.
     Update {
-        /// The service.
+        /// The id of the service.
         id: ServiceId,
         /// The new values.
         update: Box<ServiceUpdate>,
     },
-    /// Gives a service a temporary name, so that another one can take its name.
+    /// Gives a service a temporary name, so that another service can use its current name.
     #[serde(rename = "set_aside")]
     RenameTemporarily {
-        /// The service.
+        /// The id of the service.
         id: ServiceId,
-        /// The temporary name, and the ownership tag by which a later run finds the service.
+        /// The update that sets the temporary name, and the ownership tag that helps a later run to find the service.
         update: Box<ServiceUpdate>,
     },
     /// Writes a whole version set.
     WriteVersionSet {
-        /// The service.
+        /// The service that has the version set.
         target: Target,
-        /// The set's name.
+        /// The name of the version set.
         name: VersionSetName,
-        /// All of its fields, including those that no manifest names.
+        /// All fields of the version set, including those that no manifest declares.
         content: Box<VersionSet>,
         /// True if the version set is new.
         creates: bool,
     },
     /// Deletes a version set.
     DeleteVersionSet {
-        /// The service.
+        /// The id of the service that has the version set.
         id: ServiceId,
-        /// The set's name.
+        /// The name of the version set.
         name: VersionSetName,
     },
-    /// Applies a behavior set to one more service.
+    /// Adds a service to the services that a behavior set applies to.
     ApplyBehaviorSet {
-        /// The behavior set.
+        /// The id of the behavior set.
         behavior_set: BehaviorSetId,
-        /// Its name, for people.
+        /// The name of the behavior set, for messages.
         behavior_set_name: String,
-        /// The service to add.
+        /// The service that the behavior set will also apply to.
         target: Target,
     },
-    /// Holds a test conversation with a service.
+    /// Runs a smoke test, which is a test conversation with a service.
     Smoke {
-        /// The service.
+        /// The service to test.
         target: Target,
         /// The message and the expected answer.
         test: SmokeTest,
     },
-    /// Renames the old service and activates the new one, in two requests with nothing between them. If the second
-    /// fails, the first is undone.
+    /// Makes the cut-over of a replacement: renames the old service, and activates the new one immediately afterwards.
+    /// If the activation fails, the rename is undone.
     HandOver {
-        /// The old service.
+        /// The id of the old service.
         old: ServiceId,
         /// The old service's name, which it gets back if the activation fails.
         old_name: ServiceName,
-        /// The rename of the old service; none if an earlier run has done it.
+        /// The update that renames the old service, or null if an earlier run has already renamed it.
         rename: Option<Box<ServiceUpdate>>,
         /// The new service.
         new: Target,
-        /// The activation, with the final name if the new service has a temporary one.
+        /// The update that activates the new service. If the service has a temporary name, the update also sets its
+        /// final name.
         activation: Box<ServiceUpdate>,
     },
-    /// Takes a service out of use, as `lifecycle.retire` says.
+    /// Retires a service in the way that `lifecycle.retire` specifies.
     Retire {
-        /// The service.
+        /// The id of the service.
         id: ServiceId,
-        /// The update that retires it; none if it is deleted.
+        /// The update that retires the service, or null if the service is deleted.
         update: Option<Box<ServiceUpdate>>,
         /// The value of `lifecycle.retire`.
         how: Retire,
     },
-    /// Renames the inactive new service of an abandoned replacement, so that it is not mistaken for one in use.
+    /// Renames the inactive new service of an abandoned replacement, so that it is not mistaken for a service in use.
     #[serde(rename = "discard")]
     Abandon {
-        /// The abandoned service.
+        /// The id of the abandoned service.
         id: ServiceId,
-        /// The rename.
+        /// The update that renames the service.
         update: Box<ServiceUpdate>,
     },
 }
@@ -169,9 +171,9 @@ pub enum Action {
 pub enum Risk {
     /// Users notice nothing.
     Safe,
-    /// A service changes id, name or versions.
+    /// A service gets another id, another name or other versions.
     Disruptive,
-    /// A service or version set goes out of use.
+    /// A service or version set is taken out of use.
     Destructive,
 }
 
@@ -182,11 +184,11 @@ pub struct Step {
     pub id: StepId,
     /// The name of the service in its manifest, or its live name if no manifest declares it.
     pub service: ServiceName,
-    /// The action.
+    /// The action that the step carries out.
     pub action: Action,
     /// The steps that must be completed before this one.
     pub depends_on: BTreeSet<StepId>,
-    /// The risk of the step.
+    /// The worst effect of the step on users of the service.
     pub risk: Risk,
     /// The changes that the step makes.
     pub changes: ServiceChanges,
@@ -198,23 +200,23 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceKind {
-    /// It is created.
+    /// The service is created.
     Create,
-    /// It changes in place.
+    /// The service is changed in place.
     Update,
-    /// A new service takes over from the old one.
+    /// The service is replaced by a new one.
     Replace,
-    /// It goes out of use.
+    /// The service is retired.
     Retire,
 }
 
-/// The last change of a live service, as far as the API reports it.
+/// The last change that was made to a live service, as far as the API reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LastChange {
-    /// The user, usually an id. Only Classic reports it.
+    /// The user who made the change, usually given by an id. Only Classic reports the user.
     pub by: Option<String>,
-    /// The time, as the API writes it. Only Platform reports it.
+    /// The time of the change, in the format of the API. Only Platform reports the time.
     pub at: Option<String>,
 }
 
@@ -226,31 +228,33 @@ impl LastChange {
     }
 }
 
-/// The changes to one service, for reports.
+/// The changes that a plan makes to one service, for reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServicePlan {
-    /// The name it will have.
+    /// The name that the service has after the plan is applied.
     pub name: ServiceName,
     /// The kind of change.
     pub kind: ServiceKind,
-    /// The live service; in a replacement, the old one.
+    /// The id of the live service, or null if the service is created. In a replacement, this is the id of the old
+    /// service.
     pub id: Option<ServiceId>,
-    /// Its present name, if that changes.
+    /// The present name of the service, if the plan changes it.
     pub former_name: Option<ServiceName>,
     /// True if the plan adds the ownership tag.
     pub adopted: bool,
     /// True if the plan finishes a replacement that an earlier run began.
     pub continued: bool,
-    /// The names (or ids) of the agent and the context graph, for new services.
+    /// The names (or ids) of the agent and of the context graph, if the service is created. Otherwise null.
     pub joins: Option<(String, String)>,
-    /// Changed fields. In a replacement they include version sets; otherwise those are changes of their own steps.
+    /// The changed values. In a replacement, they include values of version sets. Otherwise, changes to version sets
+    /// are only listed in the steps that make them.
     pub changes: ServiceChanges,
-    /// The reason why the service is created, replaced or retired; none without a base, and for changes in place.
+    /// The cause of the creation, replacement or retirement. Null for a change in place, and for a plan without a base.
     pub cause: Option<Cause>,
     /// The last change of the live service.
     pub last_change: Option<LastChange>,
-    /// The steps, in order.
+    /// The numbers of the steps for this service, in order.
     pub steps: Vec<StepId>,
 }
 
@@ -265,66 +269,70 @@ impl ServicePlan {
 /// The numbers of changes in a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Services to create.
+    /// The number of services to create.
     pub create: usize,
-    /// Services to change in place.
+    /// The number of services to change in place.
     pub update: usize,
-    /// Services to replace.
+    /// The number of services to replace.
     pub replace: usize,
-    /// Services to retire, not including the old services of replacements.
+    /// The number of services to retire, not including the old services of replacements.
     pub retire: usize,
+<<<<<<< HEAD
     /// Inactive services that are activated. Each also counts as a changed or replaced service.
     pub reactivate: usize,
     /// Services without an owner that get the ownership tag.
+=======
+    /// The number of services without an owner that get the ownership tag.
+>>>>>>> r-manifest
     pub adopt: usize,
-    /// Version sets to create.
+    /// The number of version sets to create.
     pub version_sets_created: usize,
-    /// Version sets to change.
+    /// The number of version sets to change.
     pub version_sets_updated: usize,
-    /// Version sets to delete, including those that a replacement does not copy.
+    /// The number of version sets to delete, including those that a replacement does not copy to the new service.
     pub version_sets_deleted: usize,
-    /// Declared services without changes.
+    /// The number of declared services without changes.
     pub unchanged: usize,
 }
 
-/// The number of requests of an apply, and the time that it takes.
+/// The estimated number of requests and duration of an apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
-    /// Requests by endpoint.
+    /// The number of requests to each endpoint.
     pub by_endpoint: BTreeMap<Endpoint, usize>,
-    /// The number of all requests.
+    /// The total number of requests.
     pub requests: usize,
-    /// The minimum time that the published limits impose, in seconds.
+    /// The minimum duration that the published rate limits allow, in seconds.
     pub seconds: u64,
-    /// The endpoint whose limit determines the time, or `None` if no limit is reached.
+    /// The endpoint whose rate limit determines the duration, or `None` if no limit is reached.
     pub bound_by: Option<Endpoint>,
 }
 
-/// A note for the reader. It refuses nothing.
+/// A note for the reader of a plan. It does not refuse the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The service that the finding is about.
     pub service: ServiceName,
     /// The kind of finding.
     pub kind: FindingKind,
-    /// The text of the note, or the reason for the refusal.
+    /// The text of the note, or the reason why an apply would be refused.
     pub message: String,
 }
 
 /// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingKind {
-    /// Something that the reader should know.
+    /// The finding is something that the reader of the plan should know.
     Note,
-    /// Guardrails would refuse an apply.
+    /// The finding is a reason for which guardrails would refuse an apply.
     Refusal,
 }
 
 impl Finding {
-    /// The beginning of the text of a refusal.
+    /// The words with which the text of a refusal begins.
     pub(super) const REFUSAL: &str = "an apply would be refused: ";
 
-    /// Creates a note.
+    /// Creates a finding that is only a note.
     pub fn note(service: ServiceName, message: impl Into<String>) -> Self {
         Self { service, kind: FindingKind::Note, message: message.into() }
     }
@@ -348,15 +356,15 @@ impl Finding {
     }
 }
 
-/// The commit that a three-way plan compares with.
+/// The commit that a three-way plan, which is made with `--base`, is compared with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
     /// The reference that the user gave, such as `origin/main`.
     pub reference: String,
-    /// The commit that was read: the last one that both branches share, if it is known.
+    /// The commit whose manifests were read: the last commit that both branches share, if it is known.
     pub commit: String,
-    /// The newest commit of the reference, if this branch is behind it.
+    /// The newest commit of the reference, if this branch does not contain it. Otherwise null.
     pub upstream: Option<String>,
 }
 
@@ -365,17 +373,18 @@ pub struct Base {
 pub struct Origin {
     /// The environment's name.
     pub environment: String,
-    /// The API.
+    /// The API of the environment.
     pub api: Api,
-    /// The organization, or the workspace's id.
+    /// The organization on Classic, or the workspace's id on Platform.
     pub organization: String,
-    /// The server's address, or `embedded`.
+    /// The address of the server, or `embedded` if the environment is a sandbox.
     pub server: String,
-    /// The time at which the plan was made, as RFC 3339 in UTC.
+    /// The time at which the plan was made, in UTC and in the format of RFC 3339.
     pub created_at: String,
-    /// The commit of the manifests, if they are in a repository. A `+` follows if files differ from it.
+    /// The Git commit of the manifests, if they are in a repository. A `+` at the end means that files differ from the
+    /// commit.
     pub commit: Option<String>,
-    /// The commit that the plan was compared with, if the plan is three-way.
+    /// The commit that the plan was compared with, if the plan was made with `--base`.
     pub base: Option<Base>,
 }
 
@@ -388,15 +397,16 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Owned, active services that no manifest declares and that this plan does not retire.
     pub orphans: Vec<(ServiceName, ServiceId)>,
-    /// True if the plan retires orphans. Then [`Self::orphans`] has only those that `only` excludes.
+    /// True if the plan retires orphans. Then [`Self::orphans`] contains only orphans that the options exclude from the
+    /// plan.
     pub prune: bool,
-    /// Live services that are neither declared nor owned.
+    /// Live services that no manifest declares and that the project does not own.
     pub unmanaged: Vec<(ServiceName, ServiceId)>,
-    /// Notes for the reader.
+    /// Notes for the reader of the plan.
     pub findings: Vec<Finding>,
-    /// The numbers of changes.
+    /// The numbers of changes, by kind.
     pub summary: Summary,
-    /// The estimated number of requests, and the time.
+    /// The estimated number of requests and duration of an apply.
     pub estimate: Estimate,
     /// The number of active live services.
     pub active: usize,
@@ -404,7 +414,7 @@ pub struct Plan {
     pub inactive: usize,
     /// The number of declared services.
     pub declared: usize,
-    /// The ids of declared services before the plan runs, by name.
+    /// The ids of the live services that manifests declare, by name, as they are before the plan is applied.
     pub ids: BTreeMap<ServiceName, ServiceId>,
 }
 
@@ -424,8 +434,8 @@ impl Plan {
         service.steps.iter().filter_map(|id| self.step(*id))
     }
 
-    /// Returns the changes to a service's version sets. In a replacement they are part of the service's own changes.
-    /// Otherwise they are the changes of its steps.
+    /// Returns the changes to a service's version sets. For a replacement, they come from the changes of the service as
+    /// a whole. Otherwise, they come from its steps.
     pub fn version_set_changes<'a>(
         &'a self,
         service: &'a ServicePlan,
@@ -453,15 +463,15 @@ pub enum ProblemKind {
 /// One reason why no plan can be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The kind.
+    /// The kind of the problem.
     pub kind: ProblemKind,
-    /// The service, or `None` if the problem concerns the whole plan.
+    /// The service that the problem concerns, or `None` if it concerns the whole plan.
     pub service: Option<ServiceName>,
-    /// The place in the manifest, if there is one.
+    /// The place in a manifest that the problem is about, if there is one.
     pub place: Option<Place>,
-    /// The message.
+    /// A message that describes the problem.
     pub message: String,
-    /// Advice on what to do next.
+    /// Advice on how to solve the problem.
     pub help: Vec<String>,
 }
 

@@ -1,12 +1,12 @@
-//! Compares a saved plan with the same plan made again.
+//! Compares a saved plan with the plan that is made again before an apply.
 //!
-//! Actions, targets, values, order and risks must be equal, and so must the changes that the reviewer saw. Not compared
-//! are:
+//! Actions, targets, values, order and risks must be equal, and so must the changes that the reviewer saw. These parts
+//! are not compared:
 //!
 //! * dates and ids in generated names, such as `Coach (replaced 2026-11-22 4d1a9e)`;
-//! * causes, which are found again, and the last change of a service;
+//! * causes, which are determined again, and the last change of each service;
 //! * reasons, diagnostics and the estimate;
-//! * services that the plan does not change.
+//! * the lists and numbers of services that the plan does not change.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,16 +18,16 @@ use super::fingerprints::{Fingerprint, Subject};
 use crate::model::{NewService, ServiceName, ServiceUpdate, same_json};
 use crate::plan::{Action, ServicePlan, without_date_and_id};
 
-/// A value that differs between the approved plan and the plan made again.
+/// A value that differs between the approved plan and the plan that was made again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// The service; `None` for a value of the whole plan.
+    /// The service that the value belongs to, or `None` if the value belongs to the whole plan.
     pub service: Option<ServiceName>,
     /// The path or the description of the value.
     pub what: String,
     /// The value in the approved plan, or null if that plan does not have it.
     pub approved: Value,
-    /// The value in the plan made again, or null if that plan does not have it.
+    /// The value in the plan that was made again, or null if that plan does not have it.
     pub current: Value,
 }
 
@@ -37,13 +37,13 @@ impl Difference {
     }
 }
 
-/// Returns the differences between two plans. The list is empty if they are equal.
+/// Returns the differences between two plans. The list is empty if the plans are equal.
 pub fn differences(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let current = &round_trip(current);
     let steps =
         [approved, current].map(|document| document.steps.iter().map(ComparableStep::of).collect::<Vec<_>>());
     let mut found = compare_steps(&steps[0], &steps[1]);
-    // The rest follows from the steps, so it is compared only if they are equal.
+    // The other parts follow from the steps, so they are compared only if the steps are equal.
     for compare in [compare_services, compare_fingerprints, compare_totals] {
         if found.is_empty() {
             found = compare(approved, current);
@@ -53,7 +53,7 @@ pub fn differences(approved: &PlanDocument, current: &PlanDocument) -> Vec<Diffe
     found
 }
 
-/// Writes a document as JSON and reads it again, because numbers may be rounded in a file. Returns the result.
+/// Returns a document as it is after being written as JSON and read again. A file may contain rounded numbers.
 fn round_trip(document: &PlanDocument) -> PlanDocument {
     let text = serde_json::to_string(document).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_else(|_| document.clone())
@@ -88,7 +88,7 @@ impl<'a> ComparableStep<'a> {
         Self { step, kind, content, whole }
     }
 
-    /// Returns the step's kind, with its version set if it has one, for messages.
+    /// Returns the kind of the step for messages. If the step has a version set, its name follows.
     fn title(&self) -> String {
         match &self.step.version_set {
             Some(set) => format!("{} `{set}`", self.kind),
@@ -97,8 +97,8 @@ impl<'a> ComparableStep<'a> {
     }
 }
 
-/// Removes the parts of an action that depend on the time of planning. If the tool ever writes a tag with the
-/// manifests' commit, that tag must be removed here, too.
+/// Removes the parts of an action that depend on the time of planning. If amigops ever writes the commit of the
+/// manifests to a tag, that tag must be removed here, too.
 fn make_stable(action: &mut Action) {
     let stable_name = |name: &mut ServiceName| *name = without_date_and_id(name);
     let stable_update = |update: &mut ServiceUpdate| {
@@ -192,8 +192,8 @@ fn does(one: &ComparableStep<'_>) -> Value {
     one.content.get("does").cloned().unwrap_or_default()
 }
 
-/// Compares two JSON values, and adds each pair of different values that are not both objects. `what` is the beginning
-/// of their paths.
+/// Compares two JSON values recursively, and adds a difference to `found` for each pair of unequal values that are not
+/// both objects. `what` is the beginning of the path of each difference.
 fn compare_values(
     service: &ServiceName,
     what: &str,
@@ -216,7 +216,7 @@ fn compare_values(
     }
 }
 
-/// Returns all names that are in at least one of two maps, each once, in order.
+/// Returns the names that are in at least one of two maps, in order and without duplicates.
 fn names<'a, Name: Ord + ?Sized>(
     one: impl Iterator<Item = &'a Name>,
     other: impl Iterator<Item = &'a Name>,

@@ -1,4 +1,4 @@
-//! Tests of comparing a plan made again with the saved plan.
+//! Tests of comparing a saved plan with the plan that is made again.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn unowned_service() -> LiveService {
     LiveService { tags: Default::default(), ..live("zebra", "Zebra", "A1") }
 }
 
-/// Makes a saved plan again, and verifies it.
+/// Makes a saved plan again, limited to the services that it changes. Verifies the new plan and returns its document.
 fn plan_again(
     saved: &PlanDocument,
     desired: &Desired,
@@ -32,7 +32,7 @@ fn plan_again(
     current
 }
 
-/// Returns the differences, each as its service and its value's name.
+/// Returns the differences as strings, each with the name of its service and the path or description of its value.
 fn difference_names(saved: &PlanDocument, current: &PlanDocument) -> Vec<String> {
     let word = |one: Difference| {
         let service = one.service.map(|name| format!("{name}: ")).unwrap_or_default();
@@ -82,7 +82,7 @@ proptest! {
         for part in ["steps", "services", "fingerprints", "manifests"] {
             leaves(&whole[part], &format!("/{part}"), &mut paths);
         }
-        // The name of a fingerprint is only for messages.
+        // The name in a fingerprint is only for messages, so it is not compared.
         let names = |path: &str| path.starts_with("/fingerprints") && path.matches('/').count() == 3;
         paths.retain(|path| !NOT_COMPARED.iter().any(|end| path.ends_with(end)));
         paths.retain(|path| !(names(path) && path.ends_with("/name")));
@@ -99,7 +99,7 @@ proptest! {
 /// The ends of paths that are not compared.
 const NOT_COMPARED: [&str; 5] = ["/reason", "/cause", "/last_change", "/last_change/by", "/last_change/at"];
 
-/// Collects the JSON pointers of all leaves.
+/// Adds the JSON pointers of all leaves of a value to `found`.
 fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(members) if !members.is_empty() => {
@@ -154,7 +154,7 @@ fn each_difference_is_shown_with_both_sides() {
 
 #[test]
 fn a_share_of_removals_is_checked_again() {
-    // 50 % of two owned services is one; of one, none.
+    // 50 % of two owned services is one service. 50 % of one service is rounded down to none.
     let rule = Guardrails { max_removals: Some(MaxRemovals::Percent(50.0)), ..Guardrails::default() };
     let policy = Policy { guardrails: rule, ..own_policy() };
     let desired = desired([wanted("X", "A1")]);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::model::DesiredService;
 
-/// Returns the SHA-256 of a value's JSON, in hexadecimal digits. Object keys are sorted, so equal values have equal
+/// Returns the SHA-256 of a JSON value, in hexadecimal digits. Object keys are sorted, so equal values have equal
 /// fingerprints.
 pub(super) fn of(value: &Value) -> String {
     let bytes = ring::digest::digest(&ring::digest::SHA256, value.to_string().as_bytes());
@@ -24,7 +24,8 @@ pub(super) fn of_manifest(service: &DesiredService) -> String {
     of(&value(service))
 }
 
-/// Converts a value to JSON. This could fail only for a map whose keys are not strings, and no value here contains one.
+/// Converts a value to JSON. The conversion could fail only for maps with keys that are not strings, and no converted
+/// value contains such a map.
 pub(super) fn value(of: &impl Serialize) -> Value {
     serde_json::to_value(of).unwrap_or_default()
 }

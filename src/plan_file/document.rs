@@ -14,59 +14,60 @@ use crate::plan::{
     Summary, Target, verify,
 };
 
-/// The format version that this build reads and writes.
+/// The version of the plan format that this version of amigops reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A plan for one environment: its steps, their reasons, risks and cost.
+/// A plan for one environment: the steps, with their reasons and risks, and the estimated cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanDocument {
-    /// The version of this format.
+    /// The version of the plan format.
     pub format_version: u32,
-    /// The version of the tool that made the plan.
+    /// The version of amigops that made the plan.
     pub tool_version: String,
     /// The environment that the plan is for.
     pub environment: String,
-    /// The API.
+    /// The API of the environment.
     pub api: Api,
-    /// The organization, or the workspace's id.
+    /// The organization on Classic, or the workspace's id on Platform.
     pub organization: String,
-    /// The server's address, or `embedded`.
+    /// The address of the server, or `embedded` if the environment is a sandbox.
     pub server: String,
-    /// The time when it was made, as RFC 3339 in UTC.
+    /// The time when the plan was made, in UTC and in the format of RFC 3339.
     pub created_at: String,
-    /// The commit of the manifests, if they are in a repository; with `+` if files have changed since.
+    /// The Git commit of the manifests, or null if they are not in a repository. A `+` at the end means that files
+    /// differ from the commit.
     pub commit: Option<String>,
-    /// The commits that `--base` compares with, to find the causes of changes.
+    /// The commit that the plan was compared with to find the causes of changes, or null without `--base`.
     pub base: Option<Base>,
-    /// SHA-256 of the rest of the document, without the times.
+    /// The SHA-256 of the rest of the document. The times and the last changes of services are left out.
     pub fingerprint: String,
-    /// SHA-256 of the manifest of each service that the steps change, by name.
+    /// The SHA-256 of the manifest of each service that the steps change, by the service's name.
     pub manifests: BTreeMap<ServiceName, String>,
     /// The options that the plan was made with.
     pub options: RecordedOptions,
-    /// The number of changes.
+    /// The numbers of changes, by kind.
     pub summary: SummaryDocument,
-    /// The estimated cost.
+    /// The estimated number of requests and duration of an apply.
     pub estimate: EstimateDocument,
-    /// The services that change, by name.
+    /// The services that the plan changes, ordered by name.
     pub services: Vec<ServicePlan>,
-    /// The steps, in a valid order of execution.
+    /// The steps, in an order in which they can be executed one by one.
     pub steps: Vec<StepDocument>,
     /// Owned, active services that no manifest declares and that the plan does not change.
     pub orphans: Vec<NamedService>,
-    /// Live services that are neither declared nor owned.
+    /// Live services that no manifest declares and that the project does not own.
     pub unmanaged: Vec<NamedService>,
-    /// Warnings and other findings.
+    /// Notes for the reader of the plan, such as warnings.
     pub diagnostics: Vec<Finding>,
     /// The numbers of live and declared services.
     pub counts: Counts,
-    /// The live ids of declared services before the plan runs, by name.
+    /// The ids of the live services that manifests declare, by name, as they are before the plan is applied.
     pub ids: BTreeMap<ServiceName, ServiceId>,
     /// The live values that the steps depend on, as they were when the plan was made. If they change, the plan is
     /// stale.
     pub fingerprints: Vec<Fingerprint>,
-    /// The time when the plan was applied. It can't be applied twice.
+    /// The time when the plan was applied. A plan can't be applied twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_at: Option<String>,
 }
@@ -75,17 +76,18 @@ pub struct PlanDocument {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecordedOptions {
-    /// True if orphans are retired.
+    /// True if the plan retires orphans (`--prune`).
     pub prune: bool,
-    /// The owner whose services are taken over, if any.
+    /// The ownership value of the project whose services are taken over (`--take-over`), or null.
     pub take_over: Option<String>,
-    /// True if protected services may be removed.
+    /// True if protected services may be replaced or retired (`--allow-protected`).
     pub allow_protected: bool,
-    /// The maximum number of removals, if it overrides the project's: `3`, `10%`.
+    /// The maximum number of removals that overrides the project's (`--max-removals`), such as `3` or `10%`. Null if
+    /// the project's is used.
     pub max_removals: Option<String>,
-    /// The services that were planned; empty for all.
+    /// The services that the plan was limited to (`--only`). An empty list means all services.
     pub only: BTreeSet<ServiceName>,
-    /// True if the project's guardrails were enforced. A preview enforces none, and can't be applied.
+    /// True if the project's guardrails were enforced. A preview does not enforce guardrails, so it can't be applied.
     pub guardrails: bool,
 }
 
@@ -93,34 +95,34 @@ pub struct RecordedOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SummaryDocument {
-    /// Services to create.
+    /// The number of services to create.
     pub create: usize,
-    /// Services to change in place.
+    /// The number of services to change in place.
     pub update: usize,
-    /// Services to replace.
+    /// The number of services to replace.
     pub replace: usize,
-    /// Services to retire, without the old services of replacements.
+    /// The number of services to retire, not including the old services of replacements.
     pub retire: usize,
-    /// Inactive services that are activated. Each also counts in `update` or `replace`.
+    /// The number of inactive services to activate. Each also counts in `update` or `replace`.
     #[serde(default)]
     pub reactivate: usize,
-    /// Services that get the ownership tag.
+    /// The number of services to adopt. They get the ownership tag.
     pub adopt: usize,
-    /// Version sets.
+    /// The numbers of version sets to create, change and delete.
     pub version_sets: VersionSetSummary,
-    /// Declared services without changes.
+    /// The number of declared services without changes.
     pub unchanged: usize,
 }
 
-/// The numbers of version sets to write and delete.
+/// The numbers of version sets to create, change and delete in a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VersionSetSummary {
-    /// Version sets to create.
+    /// The number of version sets to create.
     pub create: usize,
-    /// Version sets to change.
+    /// The number of version sets to change.
     pub update: usize,
-    /// Version sets to delete.
+    /// The number of version sets to delete.
     pub delete: usize,
 }
 
@@ -128,66 +130,66 @@ pub struct VersionSetSummary {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EstimateDocument {
-    /// The number of requests.
+    /// The estimated number of requests to the API.
     pub requests: usize,
     /// The estimated duration under the documented rate limits, in seconds.
     pub seconds: u64,
-    /// Requests by endpoint.
+    /// The estimated number of requests to each endpoint.
     pub by_endpoint: BTreeMap<Endpoint, usize>,
-    /// The endpoint whose rate limit determines the duration; null if no limit is reached.
+    /// The endpoint whose rate limit determines the duration, or null if no limit is reached.
     pub bound_by: Option<Endpoint>,
 }
 
-/// One step.
+/// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepDocument {
-    /// Its number, from 1.
+    /// The number of the step. The first step has the number 1.
     pub id: StepId,
-    /// The action, with everything needed to execute it.
+    /// The action of the step, with every value that is needed to execute it.
     #[serde(flatten)]
     pub action: Action,
-    /// The service's name in its manifest, or else its live name.
+    /// The name of the service in its manifest. If no manifest declares the service, its live name.
     pub service: ServiceName,
-    /// The id of the existing service; null if this step or an earlier one creates it.
+    /// The id of the existing service, or null if this step or an earlier step creates the service.
     pub service_id: Option<ServiceId>,
-    /// The version set that the step writes, tests or deletes.
+    /// The version set that the step writes, tests or deletes, or null if there is none.
     pub version_set: Option<VersionSetName>,
-    /// The steps that must end before this one.
+    /// The numbers of the steps that must be completed before this step.
     pub depends_on: BTreeSet<StepId>,
-    /// The risk for the service's users.
+    /// The worst effect of the step on users of the service.
     pub risk: Risk,
-    /// The changed values.
+    /// The values that the step changes.
     pub changes: ServiceChanges,
-    /// The reason, if the changes don't show it.
+    /// The reason for the step, if its changes don't show it.
     pub reason: Option<String>,
 }
 
-/// A live service.
+/// The name and the id of a live service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NamedService {
-    /// Its name.
+    /// The name of the service.
     pub name: ServiceName,
-    /// Its id.
+    /// The id of the service.
     pub id: ServiceId,
 }
 
-/// The numbers of services.
+/// The numbers of active, inactive and declared services.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Active live services.
+    /// The number of active live services.
     pub active: usize,
-    /// Inactive live services.
+    /// The number of inactive live services.
     pub inactive: usize,
-    /// Services declared.
+    /// The number of services that manifests declare.
     pub declared: usize,
 }
 
-/// The reasons why a text is not a plan that this build can apply.
+/// The reason why the text of a file is not a plan that this version of amigops can apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// The text is not JSON, or it is JSON of another form.
+    /// The text is not JSON, or the JSON does not have the form of a plan.
     #[error("it is not a plan: {0}")]
     Malformed(String),
     /// The text is a plan in another format version.
@@ -201,16 +203,16 @@ pub enum ReadError {
     Inconsistent(String),
 }
 
-/// The input that a plan was made from.
+/// The inputs that a plan was made from.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanInputs<'a> {
-    /// The options of planning.
+    /// The options that the plan was made with.
     pub options: &'a Options,
     /// The desired state.
     pub desired: &'a Desired,
     /// The live state.
     pub snapshot: &'a Snapshot,
-    /// The project's rules.
+    /// The project's rules, such as its guardrails.
     pub policy: &'a Policy,
 }
 
@@ -269,11 +271,11 @@ impl PlanDocument {
         document
     }
 
-    /// Reads a document, and checks its fingerprint and its steps.
+    /// Reads a plan document from the text of a file, and checks its fingerprint and its steps.
     ///
     /// # Errors
     ///
-    /// Errors if the text is not a plan that this build can apply.
+    /// Errors if the text is not a plan that this version of amigops can apply.
     pub fn read(text: &str) -> Result<Self, ReadError> {
         let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(|error| ReadError::Malformed(error.to_string()))?;
@@ -292,7 +294,7 @@ impl PlanDocument {
         }
     }
 
-    /// Returns the plan in the document.
+    /// Converts the document to a plan.
     pub fn plan(&self) -> Plan {
         let pairs =
             |list: &[NamedService]| list.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
@@ -312,13 +314,13 @@ impl PlanDocument {
         }
     }
 
-    /// Returns the names of the services that the steps change. A service is named as in its manifest, or as it is
-    /// named live if no manifest declares it.
+    /// Returns the names of the services that the steps change. A service that no manifest declares has its live name
+    /// here.
     pub fn changed_services(&self) -> BTreeSet<ServiceName> {
         self.steps.iter().map(|step| step.service.clone()).collect()
     }
 
-    /// Returns where and when the plan was made.
+    /// Returns the origin of the plan: environment, server, time and commit.
     pub fn origin(&self) -> Origin {
         Origin {
             environment: self.environment.clone(),
@@ -332,8 +334,8 @@ impl PlanDocument {
     }
 }
 
-/// Returns the fingerprint of a document: the SHA-256 of its content, including unknown keys. Not included are the
-/// fingerprint itself, the times, and the last changes of services.
+/// Returns the fingerprint of a document, which is the SHA-256 of its content, including unknown keys. The fingerprint
+/// itself, the times, and the last changes of services are left out.
 ///
 /// A fingerprint detects damaged files and distinguishes plans, but it proves nothing: anyone who edits a document can
 /// compute its fingerprint again.
@@ -350,8 +352,8 @@ pub fn fingerprint_of(mut document: Value) -> String {
     digest::of(&document)
 }
 
-/// Returns the fingerprint of each manifest whose service the steps change. An orphan has no manifest, so it has no
-/// fingerprint here.
+/// Returns the fingerprints of the manifests of the services that the steps change, by service. Orphans are left out,
+/// because they have no manifest.
 fn manifests(steps: &[Step], desired: &Desired) -> BTreeMap<ServiceName, String> {
     let names: BTreeSet<&ServiceName> = steps.iter().map(|step| &step.service).collect();
     let declared = names.into_iter().filter_map(|name| desired.services.get(name));
@@ -387,7 +389,8 @@ impl From<StepDocument> for Step {
     }
 }
 
-/// Returns the live service and the version set that a step changes, each of them only if there is one.
+/// Returns the id of the live service and the name of the version set that an action writes, tests or deletes. Each is
+/// `None` if the action has none.
 fn subject(action: &Action) -> (Option<ServiceId>, Option<VersionSetName>) {
     let live = |target: &Target| match target {
         Target::Live(id) => Some(id.clone()),

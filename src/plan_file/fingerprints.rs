@@ -18,42 +18,43 @@ use crate::model::{
 };
 use crate::plan::{Action, Step, Target};
 
-/// The subject of a fingerprint.
+/// The subject of a fingerprint: a live object whose values it contains.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// A live service.
+    /// The live service with this id.
     Service(ServiceId),
-    /// The services with a name.
+    /// All services that have this name.
     Name(ServiceName),
-    /// The behavior sets that are applied to a service.
+    /// The behavior sets that are applied to the service with this id.
     BehaviorSets(ServiceId),
 }
 
-/// Live values that a plan depends on, as they were when it was made, in normal form.
+/// Live values that a plan depends on, as they were when the plan was made. They are normalized, so that changes
+/// without an effect don't count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
-    /// The subject.
+    /// The live object that has the values.
     pub of: Subject,
-    /// The service's name, for people.
+    /// The name of the service, for messages.
     pub name: ServiceName,
-    /// Values by path; null if there is no value.
+    /// The values, by path. A value is null if it did not exist.
     pub seen: BTreeMap<String, Value>,
 }
 
 /// A part of a service that a plan can depend on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
-    /// A field by its name.
+    /// The field with this name.
     Field(&'static str),
-    /// A version set.
+    /// The version set with this name.
     VersionSet(VersionSetName),
-    /// All version sets and their names.
+    /// All version sets, and the list of their names.
     VersionSets,
-    /// A Platform setting, as a JSON pointer.
+    /// The setting of the Platform API at this JSON pointer.
     Setting(String),
-    /// All parts.
+    /// All parts of the service.
     All,
 }
 
@@ -147,7 +148,7 @@ impl Dependencies {
                 }
                 self.add_name(activation);
             }
-            // A change since then suggests that the service is still in use.
+            // If the service changes after the plan is made, it may still be in use.
             Action::Retire { id, update: _, how: _ } => self.add_parts(service, id, [Part::All]),
             Action::WriteVersionSet { target: Target::Created(_), .. }
             | Action::ApplyBehaviorSet { .. }
@@ -163,7 +164,7 @@ impl Dependencies {
         }
     }
 
-    /// Adds a replaced service as a whole: all its parts, and its behavior sets.
+    /// Adds a service that is replaced: all its parts, and its behavior sets.
     fn add_whole_service(&mut self, service: &ServiceName, old: &ServiceId) {
         self.add_parts(service, old, [Part::All]);
         self.subjects.insert(Subject::BehaviorSets(old.clone()));
@@ -173,7 +174,8 @@ impl Dependencies {
         self.subjects.extend(update.name.clone().map(Subject::Name));
     }
 
-    /// Adds the fields that an update writes. The pattern has no `..`, so that a new field can't be forgotten here.
+    /// Adds the fields that an update writes. The pattern that takes the update apart has no `..`, so that a new field
+    /// can't be forgotten here.
     fn add_update(&mut self, service: &ServiceName, id: &ServiceId, update: &ServiceUpdate) {
         let ServiceUpdate {
             name: _,
@@ -218,7 +220,7 @@ impl Dependencies {
     }
 }
 
-/// Collects the settings that a merge patch writes, as JSON pointers.
+/// Adds the JSON pointers of the settings that a merge patch writes to `parts`.
 fn leaves(above: &str, patch: &Map<String, Value>, parts: &mut Vec<Part>) {
     for (name, value) in patch {
         let pointer = format!("{above}/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -255,7 +257,7 @@ impl<'a> LiveValues<'a> {
         }
     }
 
-    /// Returns the current values of a subject at these paths, or `None` if the subject's service no longer exists.
+    /// Returns the current values of a subject at the given paths, or `None` if the subject's service no longer exists.
     pub(super) fn current_values<'p>(
         &self,
         subject: &Subject,
@@ -277,7 +279,7 @@ impl<'a> LiveValues<'a> {
         }
     }
 
-    /// Returns the id of the active service with a name, if there is one.
+    /// Returns the id of the active service with this name, or `None` if there is none.
     pub(super) fn active_id(&self, name: &ServiceName) -> Option<&str> {
         let named = self.by_name.get(name)?.iter();
         named.filter(|live| live.active).map(|live| live.id.as_str()).next()
@@ -295,8 +297,8 @@ impl<'a> LiveValues<'a> {
         }
     }
 
-    /// Returns the ids of the services that compete for a name: the active ones, the owned ones, and all others that
-    /// have it if inactive services may block names on this API.
+    /// Returns the ids of the services that have a name and may conflict with a new service of that name. Inactive
+    /// services that are not owned are only included if inactive services block names on this API.
     fn namesakes(&self, name: &ServiceName) -> BTreeSet<&str> {
         let competes = |live: &&&LiveService| {
             live.active || self.inactive_hold_names || self.policy.ownership.owns(&live.tags)
@@ -305,7 +307,7 @@ impl<'a> LiveValues<'a> {
         named.filter(competes).map(|live| live.id.as_str()).collect()
     }
 
-    /// Returns the values of a part of a service, by path, in normal form.
+    /// Returns the normalized values of a part of a service, by path.
     fn of(&self, live: &LiveService, part: &Part) -> BTreeMap<String, Value> {
         match part {
             Part::Field(name) => [((*name).to_owned(), self.field(live, name))].into(),
@@ -357,7 +359,7 @@ impl<'a> LiveValues<'a> {
     }
 }
 
-/// Returns the Platform setting at a JSON pointer, in normal form. The empty pointer means all settings.
+/// Returns the normalized setting of the Platform API at a JSON pointer. The empty pointer means all settings.
 fn setting(live: &LiveService, pointer: &str) -> Value {
     if live.settings.is_empty() {
         // The Classic API has no settings, so defaults must not be filled in.

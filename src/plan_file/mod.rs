@@ -2,13 +2,13 @@
 //!
 //! * [`document`]: the content of a file, and the conversion from and to a plan;
 //! * [`fingerprints`]: the live values that a plan depends on, as they were when it was made;
-//! * [`staleness`]: checks whether these values have changed since, field by field;
-//! * [`differences`](fn@differences): compares a saved plan with the same plan made again;
+//! * [`staleness`]: checks, field by field, whether these live values have changed since the plan was made;
+//! * [`differences`](fn@differences): compares a saved plan with the plan that is made again before an apply;
 //! * [`option_mismatch`]: the options that must be given again to apply a plan.
 //!
-//! A file records what was approved, but proves nothing: anyone can edit it and compute its fingerprint again. So an
-//! apply makes the plan again from the manifests and the live state. The file only shows if the result is what was
-//! approved.
+//! A file records the plan that was approved, but it proves nothing: anyone can edit it and compute its fingerprint
+//! again. So an apply makes the plan again from the manifests and the live state. The file only shows whether the new
+//! plan equals the approved one.
 
 mod differences;
 #[cfg(test)]

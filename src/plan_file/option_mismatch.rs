@@ -3,17 +3,18 @@
 
 use super::document::RecordedOptions;
 
-/// The differences between the options of a command and those that a saved plan was made with.
+/// The differences between the options of an `apply` command and the options that a saved plan was made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OptionMismatch {
     /// The options that the plan was made with, but that the command does not have.
     pub missing: Vec<String>,
-    /// The options that the command has, but that the plan was made without.
+    /// The options that the command has, but that were not used to make the plan.
     pub unknown: Vec<String>,
 }
 
 impl OptionMismatch {
-    /// Returns the differences between the options that a plan was made with and those given to apply it.
+    /// Returns the differences between the options that a plan was made with and the options that are given to apply
+    /// it.
     ///
     /// `only` is not compared: it can only make a plan smaller, so its value from the file is used.
     pub fn compare(recorded: &RecordedOptions, given: &RecordedOptions) -> Self {
@@ -25,8 +26,8 @@ impl OptionMismatch {
     }
 }
 
-/// Returns the options that relax a guardrail, with their values. The pattern has no `..`, so that a new option can't
-/// be forgotten here.
+/// Returns the options that relax a guardrail, with their values. The pattern that takes the options apart has no `..`,
+/// so that a new option can't be forgotten here.
 fn relaxing_options(chosen: &RecordedOptions) -> Vec<(&str, &str)> {
     let RecordedOptions { prune, take_over, allow_protected, max_removals, only: _, guardrails: _ } = chosen;
     let flags = [(*prune, "--prune"), (*allow_protected, "--allow-protected")];

@@ -1,4 +1,4 @@
-//! Finds out if a saved plan is stale: compares the live values that it depends on with their present values.
+//! Finds out whether a saved plan is stale, by comparing the live values that it depends on with their present values.
 
 use std::collections::BTreeSet;
 
@@ -51,8 +51,8 @@ pub fn find_stale_values(
     stale
 }
 
-/// Returns true if a plan that is made after an apply contains a change of the applied plan again. Then this change was
-/// lost.
+/// Returns true if the plan `rest`, which is made after an apply, contains a change that the applied plan also
+/// contains. Such a change was applied and then lost.
 pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
     // A service that is created, replaced or retired as a whole has no path.
     let changes = |plan: &Plan| -> BTreeSet<(ServiceName, Option<ChangePath>)> {
@@ -70,8 +70,8 @@ pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
     !changes(applied).is_disjoint(&changes(rest))
 }
 
-/// Returns the stale value that reports a service that no longer exists. It contains the id of the active service that
-/// has the name now, if there is one.
+/// Creates a stale value that reports that a service no longer exists. If another active service has its name now, the
+/// stale value contains the id of that service.
 fn missing_service(fingerprint: &Fingerprint, live: &LiveValues<'_>) -> StaleValue {
     let id = match &fingerprint.of {
         Subject::Service(id) | Subject::BehaviorSets(id) => Value::from(id.as_str()),

@@ -61,7 +61,7 @@ proptest! {
     }
 }
 
-/// A change of a live service.
+/// A function that changes a live service, as another client would.
 type Interference = fn(&mut LiveService);
 
 /// Returns a live state, and the document of a plan that changes one of its services.
@@ -240,13 +240,13 @@ fn only_unchanged_documents_are_read() {
     assert_eq!(edited("\"format_version\": 1", "\"format_version\": 2"), ReadError::Version(2));
     assert!(matches!(edited("\"format_version\": 1,", ""), ReadError::Malformed(_)));
     assert!(matches!(edited("\"does\"", "\"doing\""), ReadError::Malformed(_)));
-    // An unknown key counts, too, even in a step, where it would be ignored.
+    // An unknown key changes the fingerprint, too, even in a step, where unknown keys are ignored.
     assert_eq!(edited("\"service_id\": null", "\"service_id\": null, \"and\": 1"), ReadError::Edited);
     assert!(matches!(edited("\"commit\": null", "\"commits\": null"), ReadError::Malformed(_)));
     for text in ["", "null", "[]", "{", "{\"format_version\": \"1\"}", "\u{0}", &"[".repeat(100_000)] {
         assert!(matches!(PlanDocument::read(text), Err(ReadError::Malformed(_))), "{}", text.len());
     }
-    // Times don't count, nor does `applied_at`.
+    // Times are not part of the fingerprint, and neither is `applied_at`.
     let mut marked = document;
     marked.applied_at = Some("later".to_owned());
     marked.created_at = "sooner".to_owned();

@@ -7,7 +7,7 @@ use super::{generate, project, service};
 /// A kind of file that has a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaFile {
-    /// `amigops.yaml`.
+    /// The project file, `amigops.yaml`.
     Project,
     /// A manifest, with one service per document.
     Service,
@@ -20,10 +20,10 @@ pub enum SchemaFile {
 }
 
 impl SchemaFile {
-    /// Every kind of file.
+    /// All kinds of files that have a schema.
     pub const ALL: &[Self] = &[Self::Project, Self::Service, Self::Plan, Self::Seed, Self::Faults];
 
-    /// Returns the kind's name on the command line.
+    /// Returns the name of this kind of file on the command line, such as `service`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Project => "project",
@@ -34,7 +34,7 @@ impl SchemaFile {
         }
     }
 
-    /// Returns a short description, which is the schema's title.
+    /// Returns a short description of this kind of file. It is the title of the schema.
     pub fn about(self) -> &'static str {
         match self {
             Self::Project => "amigops.yaml, the project file",
@@ -45,12 +45,12 @@ impl SchemaFile {
         }
     }
 
-    /// Returns the name of the schema's file.
+    /// Returns the name of the file that contains the schema, such as `service.schema.json`.
     pub fn file_name(self) -> String {
         format!("{}.schema.json", self.name())
     }
 
-    /// Returns the schema.
+    /// Returns the JSON Schema of this kind of file.
     pub fn schema(self) -> Value {
         let mut schema = match self {
             Self::Project => project::schema(),
@@ -63,7 +63,7 @@ impl SchemaFile {
         schema
     }
 
-    /// Returns the text of the schema's file.
+    /// Returns the content of the file that contains the schema.
     pub fn text(self) -> String {
         format!("{:#}\n", self.schema())
     }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::tidy;
 
-/// Generates the schema of a type, tidied and without references.
+/// Generates the schema of a type, and tidies it for editors. The schemas of nested types are copied into it, so it
+/// contains no references.
 pub(super) fn schema_of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
@@ -14,7 +15,7 @@ pub(super) fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Returns the schema of a version: a number, or `latest`.
+/// Returns the schema of a pin: a version number, or `latest`.
 pub(super) fn pin(_: &mut SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "anyOf": [

@@ -1,4 +1,4 @@
-//! Generates the Markdown reference of all keys from the schemas.
+//! Generates the reference of all keys, in Markdown, from the schemas.
 //!
 //! A page contains hand-written text, and generated tables between `<!-- keys of NAME … -->` and `<!-- end -->`.
 
@@ -56,10 +56,10 @@ const ORDER: &[&str] = &[
     "ignore",
 ];
 
-/// An error in a page's markers.
+/// An error in the markers of a page, which show where its tables begin and end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
-    /// The page refers to an unknown table.
+    /// A marker on the page has the name of an unknown table.
     #[error("unknown table `{0}`; known tables: {known}", known = TABLES.map(|(name, _)| name).join(", "))]
     Unknown(String),
     /// A table has no end marker.
@@ -69,7 +69,7 @@ pub enum PageError {
 
 type Table = (&'static str, fn() -> Vec<Row>);
 
-/// The tables that a page can contain.
+/// The tables that a page can contain: their names, and the functions that return their rows.
 const TABLES: [Table; 7] = [
     ("project", || rows(&SchemaFile::Project.schema(), ORDER, &["defaults", "environments"])),
     ("environments", environments),
@@ -104,12 +104,12 @@ fn names(fields: &[SettingField]) -> Vec<&'static str> {
     fields.iter().map(|field| field.name).collect()
 }
 
-/// Returns true if a key belongs to the settings, which have their own tables.
+/// Returns true if a key is a setting of the Platform API. Settings have their own tables.
 fn is_setting(row: &Row) -> bool {
     names(SERVICE).contains(&row.key.split('.').next().unwrap_or_default())
 }
 
-/// Regenerates the tables of a page.
+/// Returns a page with all of its tables regenerated from the schemas.
 ///
 /// # Errors
 ///
@@ -136,7 +136,7 @@ pub fn renew(page: &str) -> Result<String, PageError> {
     Ok(renewed)
 }
 
-/// A row of a table.
+/// A row of a table: a key, and its possible values, default and meaning.
 #[derive(PartialEq)]
 struct Row {
     key: String,
@@ -156,7 +156,7 @@ fn table(rows: &[Row]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Returns the keys of a schema at every depth, except below the `closed` keys.
+/// Returns one row for each key of a schema, at every depth. Keys below one of the `closed` keys are left out.
 fn rows(schema: &Value, order: &[&str], closed: &[&str]) -> Vec<Row> {
     let mut found = Vec::new();
     collect("", schema, order, &mut found);
@@ -181,7 +181,8 @@ fn collect(prefix: &str, schema: &Value, order: &[&str], found: &mut Vec<Row>) {
     }
 }
 
-/// Returns one table for all kinds of environments. A key with the same meaning in several kinds has one row.
+/// Returns the rows of one table for all kinds of environments. A key with the same meaning in several kinds has only
+/// one row.
 fn environments() -> Vec<Row> {
     let schema = SchemaFile::Project.schema();
     let kinds = &schema["properties"]["environments"]["additionalProperties"]["oneOf"];
@@ -232,7 +233,7 @@ fn row(key: &str, schema: &Value, required: bool) -> Row {
     Row { key: key.to_owned(), values, default, meaning }
 }
 
-/// Formats a value as YAML in flow style.
+/// Formats a value as YAML in flow style, such as `{tag: managed_by}`.
 fn flow(value: &Value) -> String {
     match value {
         Value::Object(members) => {
@@ -246,7 +247,8 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// Describes the values that a key accepts, without null, which the page explains once.
+/// Describes the values that a key accepts, such as `string of 1 to 128 characters`. Null is left out, because the page
+/// explains it once.
 fn values(schema: &Value) -> String {
     if let Some(branches) = ["anyOf", "oneOf"].iter().find_map(|key| schema[key].as_array()) {
         let branches: Vec<String> = branches.iter().map(values).filter(|text| !text.is_empty()).collect();
@@ -288,7 +290,7 @@ fn mapping(schema: &Value) -> String {
     if free { format!("mapping by name{most}") } else { "mapping".to_owned() }
 }
 
-/// Describes limits. Empty if there are none.
+/// Describes the limits of a number or of a length, such as `1 to 128`. Returns an empty string if there are no limits.
 fn span(schema: &Value, min: &str, max: &str, before: &str, after: &str) -> String {
     // The maximum of a version number is not useful to readers.
     let max = schema.get(max).filter(|max| max.as_u64().is_none_or(|max| max < u64::from(u32::MAX)));

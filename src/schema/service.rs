@@ -1,7 +1,7 @@
 //! The schema of a manifest.
 //!
-//! Every document is a merge patch over the project's defaults, and every overlay a merge patch over a document. So
-//! all members may be null, and only the name is required.
+//! Every document is a merge patch over the project's defaults, and every overlay is a merge patch over a document. So
+//! all members may be null, and only the service's name is required.
 
 #![expect(dead_code, reason = "only the types' schemas are used; no value is ever created")]
 
@@ -14,71 +14,74 @@ use super::generate::{self, pin};
 use super::{settings, tidy};
 use crate::model::settings::SERVICE;
 
-/// One service: a document of a manifest. An absent key is not managed; a present key sets exactly this value.
+/// A service, which one document of a manifest declares. A key that is present is applied exactly. A key that is absent
+/// is not managed.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Service {
-    /// The name, which identifies the service. Required. At most 256 characters on Platform.
+    /// The name, which identifies the service. Required. On Platform, at most 256 characters.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["Health Coach"]))]
     service: String,
-    /// The agent, by name or id. Required, here or in another layer. On Classic, a change replaces the service; see
-    /// `lifecycle.on_agent_change`.
+    /// The agent, by name or id. Required, unless the project's defaults or the environment's overlay set it. On
+    /// Classic, changing the agent replaces the service, unless `lifecycle.on_agent_change` is `update`.
     #[schemars(extend("examples" = ["Coach Maya", {"id": "6618791275530b73714e9d18"}]))]
     agent: Option<Reference>,
-    /// The context graph, by name or id. Required, here or in another layer. On Classic, a change replaces the
-    /// service; see `lifecycle.on_agent_change`.
+    /// The context graph, by name or id. Required, unless the project's defaults or the environment's overlay set it.
+    /// On Classic, changing the context graph replaces the service, unless `lifecycle.on_agent_change` is `update`.
     #[schemars(extend("examples" = ["Coaching Flow", {"id": "6618791275530b73714e9d19"}]))]
     context_graph: Option<Reference>,
-    /// The purpose of the service. On Classic, never empty, and required to create the service. On Platform, at most
-    /// 2000 characters.
+    /// The purpose of the service. On Classic, it is required to create the service, and can't be empty. On Platform,
+    /// it has at most 2000 characters.
     #[schemars(extend("examples" = ["Coaches members on nutrition, exercise and medication."]))]
     description: Option<String>,
-    /// Activates or deactivates the service. A new service is active unless this is `false`. Without the key, an
-    /// existing service stays as it is.
+    /// Activates (`true`) or deactivates (`false`) the service. Without this key, a new service is active, and an
+    /// existing service stays active or inactive.
     active: Option<bool>,
-    /// The complete list of words that speech recognition should know. Classic: at most 20, each of one to three
-    /// lower-case words (a–z and `-`). Platform: at most 500, each of 1 to 128 characters.
+    /// The complete list of terms that speech recognition should know. On Classic, at most 20 terms, each of one to
+    /// three lower-case words (a–z and `-`). On Platform, at most 500 terms, each of 1 to 128 characters.
     #[schemars(
         length(max = 500),
         inner(regex(pattern = r"\S")),
         extend("examples" = [["metformin", "blood sugar"]])
     )]
     keyterms: Option<Vec<String>>,
-    /// The complete set of tags, without amigops's own (`managed_by`, `replaces`, `protected`). Use `~` for a tag
-    /// without a value. At most 20 on Classic and 50 on Platform, including amigops's own. On Classic, only letters,
-    /// digits, underscores and spaces.
+    /// The complete set of tags, except those that amigops sets itself (`managed_by`, `replaces`, `protected`). Write
+    /// `~` for a tag without a value. A service has at most 20 tags on Classic and 50 on Platform, including those of
+    /// amigops. On Classic, keys and values contain only letters, digits, underscores and spaces.
     #[schemars(extend(
         "maxProperties" = 48,
         "propertyNames" = {"pattern": r"\S"},
         "examples" = [{"tier": "gold", "audited": null}]
     ))]
     tags: Option<BTreeMap<String, Option<String>>>,
-    /// The complete set of version sets by name. Others are deleted, except `release`, `edge` and the project's
-    /// `unmanaged_version_sets`. On Classic, a name has 1 to 40 letters (a–z, A–Z), digits, `-` and `_`.
+    /// All version sets of the service, by name. Version sets that are not listed are deleted, except `release`, `edge`
+    /// and the project's `unmanaged_version_sets`. On Classic, a name has 1 to 40 characters: letters (a–z, A–Z),
+    /// digits, `-` and `_`.
     #[schemars(extend(
         "propertyNames" = {"pattern": "^[A-Za-z0-9_-]{1,40}$", "not": {"const": "edge"}},
         "examples" = [{"release": {"agent_version": 3, "context_graph_version": 5}}]
     ))]
     version_sets: Option<BTreeMap<String, Option<VersionSet>>>,
-    /// Services to apply before this one.
+    /// The names of the services that must be applied before this one.
     #[schemars(inner(regex(pattern = r"\S")), extend("examples" = [["Meet & Greet"]]))]
     depends_on: Option<Vec<String>>,
-    /// Conversations that must succeed before a replacement goes live. On Platform, only those on `release` with a
-    /// `say` are run; the others are skipped with a warning.
+    /// Test conversations with the new service of a replacement. All of them must succeed before it goes live. On
+    /// Platform, only tests of `release` that have a `say` are run. Other tests are skipped with a warning.
     #[schemars(extend("examples" = [[{"say": "Hello", "expect": "(?i)hello|welcome"}]]))]
     smoke: Option<Vec<Smoke>>,
-    /// Controls how changes are made, and which fields are not managed.
+    /// Controls how amigops changes the service, and which fields it does not manage.
     lifecycle: Option<Lifecycle>,
-    /// Overlays by environment. Each is a JSON Merge Patch (RFC 7396) over this document: null removes.
+    /// Overlays, by the name of the environment. An overlay is a JSON Merge Patch (RFC 7396) that changes this document
+    /// for one environment. Null removes a value.
     #[schemars(extend("examples" = [{"staging": {"description": "For test members."}}]))]
     environments: Option<BTreeMap<String, Value>>,
 }
 
-/// A reference by name or id.
+/// A reference to an agent or context graph, by name or id.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum Reference {
-    /// The name. It works on both APIs.
+    /// The name. Unlike an id, it works on both APIs.
     Name(#[schemars(regex(pattern = r"\S"))] String),
     /// The id. Its format depends on the API.
     Id(Id),
@@ -87,7 +90,7 @@ enum Reference {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Id {
-    /// The id: 24 hexadecimal digits on Classic, a UUID on Platform.
+    /// The id. It has 24 hexadecimal digits on Classic, and is a UUID on Platform.
     #[schemars(
         regex(pattern = "^([0-9a-f]{24}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"),
         extend("examples" = ["6618791275530b73714e9d18", "3fa85f64-5717-4562-b3fc-2c963f66afa6"])
@@ -95,17 +98,17 @@ struct Id {
     id: String,
 }
 
-/// A version set: the versions and models that a conversation uses. `{}` declares one without settings.
+/// A version set: the versions and models that a conversation uses. `{}` declares a version set without any settings.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct VersionSet {
-    /// The agent's version: a number from 1, or `latest`.
+    /// The version of the agent: a number from 1 up, or `latest`.
     #[schemars(default, schema_with = "pin", extend("examples" = [3, "latest"]))]
     agent_version: Option<u32>,
-    /// The context graph's version: a number from 1, or `latest`.
+    /// The version of the context graph: a number from 1 up, or `latest`.
     #[schemars(default, schema_with = "pin", extend("examples" = [5, "latest"]))]
     context_graph_version: Option<u32>,
-    /// The model preferences by interaction.
+    /// The preferred model for each interaction, by the name of the interaction, such as `EngageUser`.
     #[schemars(extend(
         "propertyNames" = {"pattern": r"\S"},
         "examples" = [{"EngageUser": {"llm_name": "openai_gpt-5.1-2025-11-13", "params": {"temperature": 0.4}}}]
@@ -113,41 +116,42 @@ struct VersionSet {
     llm_model_preferences: Option<BTreeMap<String, Option<Preference>>>,
 }
 
-/// The model of one interaction.
+/// The preferred model for one interaction.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Preference {
-    /// The model's name. Required, here or in another layer. A name without a known prefix (`openai_`, `azure_`,
-    /// `google_`, `aws_`, `anthropic_`) is sent with a warning.
+    /// The name of the model. Required, unless the project's defaults or the environment's overlay set it. A name
+    /// without a known prefix (`openai_`, `azure_`, `google_`, `aws_`, `anthropic_`) is accepted, but causes a warning.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["openai_gpt-5.1-2025-11-13"]))]
     llm_name: Option<String>,
-    /// The model's parameters, sent unchanged.
+    /// Parameters for the model, such as `temperature`. They are sent to the API unchanged.
     #[schemars(extend("examples" = [{"temperature": 0.4}]))]
     params: Option<Map<String, Value>>,
-    /// Platform only: settings of the model's behavior, with the API's names.
+    /// Platform only: settings of the model's behavior. They have the same names as in the API.
     #[schemars(default, schema_with = "settings::experience_controls")]
     experience_controls: Option<Value>,
 }
 
-/// Controls how changes are made.
+/// Controls how amigops changes a service, and which fields it does not manage.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Lifecycle {
-    /// The service's previous name. The service is renamed instead of created.
+    /// The previous name of the service. The live service with that name is renamed, so that no new service is created.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["Wellness Coach"]))]
     renamed_from: Option<String>,
-    /// The way to change the agent or context graph. Default: `replace` on Classic, `update` on Platform.
+    /// The way in which the agent or context graph of an existing service is changed. Default: `replace` on Classic,
+    /// `update` on Platform.
     on_agent_change: Option<OnAgentChange>,
-    /// The way to retire the old service of a replacement. In the project's defaults, also applies to services that
-    /// `--prune` retires.
+    /// The way in which the old service of a replacement is retired. In the project's defaults, this key also applies
+    /// to services that `--prune` retires.
     #[schemars(extend("default" = "deactivate"))]
     retire: Option<Retire>,
-    /// Refuses to retire the service without `--allow-protected`. Stored as the tag `protected`, so that it still
-    /// applies when the manifest is gone.
+    /// Protects the service, so that a plan that retires it is refused without `--allow-protected`. The live service
+    /// gets the tag `protected`, so it stays protected after its manifest is deleted.
     #[schemars(extend("default" = false))]
     prevent_removal: Option<bool>,
-    /// Fields that are not changed once the service exists, such as `description`, `tags.tier`, `version_sets.dev`
-    /// or `voice_config.forwarding.forward_to`.
+    /// Fields that amigops sets when it creates the service, but never changes afterwards, such as `description`,
+    /// `tags.tier`, `version_sets.dev` or `voice_config.forwarding.forward_to`.
     #[schemars(default, schema_with = "ignored", extend("examples" = [["description", "tags.tier"]]))]
     ignore: Option<Vec<String>>,
 }
@@ -155,9 +159,10 @@ struct Lifecycle {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum OnAgentChange {
-    /// Create a new service and switch to it when it is complete. The id changes. The default on Classic.
+    /// Create a new service, and switch to it when it is complete. The service's id changes. This is the default on
+    /// Classic.
     Replace,
-    /// Update in place. The id stays the same. The default on Platform.
+    /// Change the existing service. The service's id stays the same. This is the default on Platform.
     Update,
 }
 
@@ -176,21 +181,24 @@ enum Retire {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Smoke {
-    /// The version set to use: one that this service declares, `release` or `edge`. On Platform, only `release`.
+    /// The version set that the conversation uses: `release`, `edge`, or another one that this service declares. On
+    /// Platform, only `release` is supported.
     #[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,40}$"), extend("default" = "release"))]
     version_set: Option<String>,
-    /// The user's message. Without it, the agent speaks first. On Platform, at most 8192 characters.
+    /// The message that the user sends. Without it, the agent speaks first. On Platform, it has at most 8192
+    /// characters.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["Hello"]))]
     say: Option<String>,
-    /// A regular expression that the answer must match.
+    /// A regular expression that the agent's answer must match.
     #[schemars(extend("examples" = ["(?i)hello|welcome"]))]
     expect: Option<String>,
-    /// Reserved for a later version. Only `false` is allowed.
+    /// Reserved for a later version of amigops. Only `false` is allowed.
     #[schemars(extend("enum" = [false]))]
     gate: Option<bool>,
 }
 
-/// Returns the schema of `ignore`: field paths, with those without a dot as an enum.
+/// Returns the schema of `ignore`, which is a list of field paths. Paths without a dot are listed as an enum, so that
+/// editors can complete them.
 fn ignored(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let own = ["description", "active", "keyterms", "agent", "context_graph", "tags", "version_sets"];
     let fields: Vec<&str> = own.into_iter().chain(SERVICE.iter().map(|field| field.name)).collect();
@@ -219,7 +227,7 @@ pub(super) fn schema() -> Value {
             member["description"] = json!(format!("Platform only: {}", lower_first(text)));
             (name, member)
         }));
-        // A list replaces the layer below as a whole, so its items can't be null.
+        // A list replaces the list of the defaults or the document as a whole, so its items can't be null.
         tidy::never_null(&mut members["smoke"]["items"]);
         // An overlay has the same members, except the service's name.
         let references: Map<String, Value> = layered(members)

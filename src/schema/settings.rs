@@ -9,8 +9,8 @@ use crate::model::settings::{Default, EXPERIENCE_CONTROLS, Kind, SettingField, n
 /// The sentence that is added to the description of a nullable field.
 pub(super) const NULLABLE: &str = " `~` removes it.";
 
-/// Returns the schemas of an object's members. Each may be null, which removes the value of the layer below, even
-/// if the API has no null.
+/// Returns the schemas of an object's members, by name. In a file, every member may be null, even if the API does not
+/// accept null. Null removes the value that the defaults or the document give to the member.
 pub(super) fn properties(fields: &[SettingField]) -> Map<String, Value> {
     fields.iter().map(|field| (field.name.to_owned(), member(field))).collect()
 }
@@ -32,7 +32,7 @@ fn member(field: &SettingField) -> Value {
     schema
 }
 
-/// Returns a field's description: its effect, whether it is required, and the meaning of null.
+/// Returns the description of a field. It says what the field does, whether it is required, and what null means.
 fn describe(field: &SettingField) -> String {
     let mut text = String::new();
     let mut letters = field.about.chars();

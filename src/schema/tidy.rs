@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-/// The description of null in editors.
+/// The description that editors show for null.
 const NULL: &str = "Removes the value of the layer below.";
 
-/// Tidies a schema and all its subschemas. Words become one `enum` with descriptions, descriptions lose the line breaks
-/// of the source, and keywords that only make sense for Rust types are removed.
+/// Tidies a schema and all its subschemas. Alternatives that are fixed words become one `enum` with descriptions.
+/// Descriptions lose the line breaks of the source code. Keywords that only make sense for Rust types are removed.
 pub(super) fn tidy(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(tidy),
@@ -34,7 +34,7 @@ pub(super) fn tidy(schema: &mut Value) {
     }
 }
 
-/// Puts each paragraph on one line.
+/// Returns a text with each of its paragraphs on one line.
 fn unbroken(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split('\n').collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
@@ -45,7 +45,7 @@ fn words(members: &mut Map<String, Value>) {
     let Some(Value::Array(branches)) = members.get("oneOf") else { return };
     let mut found = (Vec::new(), Vec::new());
     for branch in branches {
-        // Words without a description share a branch.
+        // All constants without a description are in one branch.
         match (branch.get("const"), branch.get("enum")) {
             (Some(word), _) => {
                 found.0.push(word.clone());
@@ -64,7 +64,7 @@ fn words(members: &mut Map<String, Value>) {
     members.insert("enumDescriptions".to_owned(), Value::Array(found.1));
 }
 
-/// Flattens `anyOf` of a schema and null, if possible.
+/// Replaces an `anyOf` of one schema and null with a single schema that accepts null, if possible.
 fn flatten(members: &mut Map<String, Value>) {
     let Some(Value::Array(branches)) = members.get("anyOf") else { return };
     let [Value::Object(other), null] = branches.as_slice() else { return };
@@ -105,7 +105,7 @@ pub(super) fn nullable(schema: &mut Value) -> bool {
     true
 }
 
-/// Removes null from every member, for files that are not a layer.
+/// Removes null from a schema and from all its subschemas, for files in which null can't remove a value.
 pub(super) fn never_null(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(never_null),
