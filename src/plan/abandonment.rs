@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// Returns the update that abandons the new service of a replacement. The service stays inactive, and later runs don't
-/// mistake it for an unfinished replacement.
+/// mistake it for part of an unfinished replacement.
 pub fn abandonment(
     service: &LiveService,
     today: &str,

@@ -11,9 +11,9 @@ use crate::model::{Desired, ServiceId, ServiceName, Snapshot};
 
 /// Returns true if a plan, or the refusal to make one, depends on services that are absent from the snapshot.
 ///
-/// A plan does so if it creates, replaces, adopts, retires, renames, activates or abandons a service. It also does so
-/// if it changes an inactive service, because an active service may have the same name. Such a plan needs a second
-/// reading of the list.
+/// A plan depends on absent services if it creates, replaces, adopts, retires, renames, activates or abandons a
+/// service. The same is true if it changes an inactive service, because an active service may have the same name. Such
+/// a plan needs a second reading of the list.
 pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot) -> bool {
     let plan = match planned {
         Ok(plan) => plan,
@@ -43,8 +43,8 @@ pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapsho
 }
 
 /// Returns true if the ids of the declared services, or the refusal to return them, depend on services that are absent
-/// from the snapshot. That is so if a declared service has no id, or if the service with its id is inactive or has
-/// another name.
+/// from the snapshot. This is the case if a declared service has no id, or if the service with its id is inactive or
+/// has another name.
 pub fn ids_depend_on_absence(
     desired: &Desired,
     ids: Result<&BTreeMap<ServiceName, ServiceId>, &PlanError>,

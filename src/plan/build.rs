@@ -1,4 +1,4 @@
-//! Makes a plan from its parts: matches, steps, checks, order, estimate.
+//! Makes a plan: matches services, makes steps, checks them, puts them in order, and estimates the requests.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use super::types::{
 use super::{abandonment, checks, estimate, guardrails, order, orphans, pins, services};
 use crate::model::{Api, Desired, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 
-/// Makes the steps for all manifests that are planned, without an order, and collects the data that later checks need.
+/// Makes the steps for all manifests that the options select, not yet in order, and collects the data for later checks.
+/// Returns the draft with these steps, and the match of every manifest.
 pub(super) fn draft_services<'a>(
     desired: &'a Desired,
     resolved: &'a Resolved,
@@ -45,7 +46,7 @@ pub(super) fn draft_services<'a>(
 ///
 /// # Errors
 ///
-/// Errors if no plan can be made. The error has all reasons, ordered by place.
+/// Errors if no plan can be made. The error contains all reasons, ordered by their place in the manifests.
 pub fn plan(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -61,7 +62,8 @@ pub fn plan(
     guardrails::check(&mut draft, desired);
     order::connect(&mut draft, desired);
     checks::check_name_lengths(&mut draft);
-    // Problems of services that this plan excludes belong to another plan. Orphans have no manifest, but may be planned.
+    // Problems of services that this plan excludes belong to another plan. Orphans have no manifest, but they may be
+    // planned.
     let is_planned = |name: &ServiceName| options.plans(name) || options.prunes(name);
     draft.problems.retain(|problem| problem.service.as_ref().is_none_or(is_planned));
     guardrails::refusals_to_findings(&mut draft);
@@ -103,7 +105,7 @@ pub fn plan(
 ///
 /// # Errors
 ///
-/// Errors if a reference can't be resolved, or if a name could mean several services. No id is better than a wrong one.
+/// Errors if a reference can't be resolved, or if a name could mean several services: no id is better than a wrong one.
 pub fn ids(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -121,8 +123,8 @@ fn ids_of(matches: &[ServiceMatch<'_>]) -> BTreeMap<ServiceName, ServiceId> {
     matches.iter().filter_map(id).collect()
 }
 
-/// Numbers the steps in an order in which they can run. References to other steps, which were indices, become these
-/// numbers.
+/// Returns the steps in an order in which they can run, numbered from 1. In the draft, steps refer to each other by
+/// their index; here these references become step numbers.
 fn finish_steps(draft: &Draft<'_>) -> Vec<Step> {
     let sequence = order::sequence(&draft.steps);
     let number: BTreeMap<usize, StepId> =

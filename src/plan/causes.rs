@@ -1,9 +1,9 @@
 //! Finds the cause of each change by comparing with the manifests of a base commit.
 //!
-//! For each service that changes, the base's manifest is also compared with the live service. So each changed value has
-//! three forms: in the base, live and wanted. If base and live are equal, the manifests have changed. If base and
-//! wanted are equal, the live state has changed. If all three differ, both have changed. Causes do not change the steps
-//! of a plan.
+//! For each service that changes, the base's manifest is also compared with the live service. So three values are known
+//! for each change: the base value, the live value and the wanted value. If the base value equals the live value, the
+//! manifests have changed. If it equals the wanted value, the live state has changed. If all three differ, both have
+//! changed. Causes do not change the steps of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,9 +30,9 @@ pub struct Side<'a> {
 /// The commits that a plan is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Bases<'a> {
-    /// The last commit that both branches share.
+    /// The last commit that this branch and the base branch share.
     pub base: Side<'a>,
-    /// The tip of the other branch, if it has newer commits.
+    /// The newest commit of the base branch, if it is newer than the shared commit.
     pub upstream: Option<Side<'a>>,
 }
 
@@ -62,8 +62,8 @@ pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: 
 }
 
 /// Returns the lists of names that are needed to find causes, in addition to those that planning needs: at most one
-/// list of agents and one of context graphs. A list is needed only if an agent or context graph changes for which the
-/// base has another name.
+/// list of agents and one of context graphs. A list is needed only if an agent or context graph changes and the base
+/// names another one.
 pub fn cause_lookups(
     plan: &Plan,
     desired: &Desired,
@@ -101,7 +101,7 @@ pub fn cause_lookups(
 /// The manifests of a commit, indexed by the live services that they match and by former names.
 struct CommitManifests<'a> {
     side: Side<'a>,
-    /// The name of the manifest that matches each live service, if that commit were planned now.
+    /// The name of the commit's manifest for each live service. The manifests are matched with the present live state.
     by_live: BTreeMap<ServiceId, ServiceName>,
     by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
     /// The names of all live services.
@@ -130,8 +130,8 @@ impl<'a> CommitManifests<'a> {
         self.side.desired.services.get(name)
     }
 
-    /// Returns the commit's manifest of a service, or `None` if there is none. The service may have another name in
-    /// that commit.
+    /// Returns the commit's manifest of a service, or `None` if the commit does not declare the service. It may have
+    /// another name in that commit.
     fn manifest(&self, ours: &DesiredService, live: &LiveService) -> Option<&'a DesiredService> {
         if let Some(matched) = self.by_live.get(&live.id) {
             return self.named(matched);
@@ -145,7 +145,7 @@ impl<'a> CommitManifests<'a> {
         }
         // A service that is being renamed still belongs to the manifest of its former name.
         let moves = Some(live).filter(|live| live.name != ours.name && from == Some(&live.name));
-        // If a live service has the manifest's own name, the manifest belongs to that one.
+        // If a live service has the manifest's own name, the manifest belongs to that service.
         let free = |theirs: &&DesiredService| !self.taken.contains(&theirs.name);
         moves
             .and_then(|live| self.named(&live.name))
@@ -154,32 +154,34 @@ impl<'a> CommitManifests<'a> {
             .or_else(|| self.by_former.get(&live.name).copied().filter(free))
     }
 
-    /// Returns true if the commit declares a service that has this name, or that is renamed from it. A rename doesn't
-    /// count if the manifests of this branch declare the renamed service, too.
+    /// Returns true if the commit declares a service that has this name, or one that has this name in `renamed_from`.
+    /// The latter doesn't count if the manifests of this branch declare the renamed service, too.
     fn declares(&self, name: &ServiceName, ours: &Desired) -> bool {
         let former = self.by_former.get(name);
         self.named(name).is_some() || former.is_some_and(|former| !ours.services.contains_key(&former.name))
     }
 }
 
-/// The values that a manifest would give a live service, by path. Values that are already right are not included.
+/// The values that a manifest would give a live service, by path. Values that the live service already has are not
+/// included.
 type RequestedChanges = BTreeMap<ChangePath, Value>;
 
-/// The manifest of the other branch for a service that the base declares.
+/// The manifest that the newest commit of the base branch has for a service that the base commit declares.
 enum Upstream {
-    /// The other branch has no newer commits.
+    /// The base branch has no newer commits.
     None,
-    /// The other branch no longer declares the service.
+    /// The newest commit no longer declares the service.
     Gone,
-    /// The changes that the other branch's manifest asks for.
+    /// The changes that the manifest in the newest commit asks for.
     Changes(RequestedChanges),
 }
 
-/// The causes of the changes of one service.
+/// The causes of the changes of one service, and of the service as a whole if it is created, replaced or retired.
 struct ServiceCauses {
     whole: Option<Cause>,
     by_path: BTreeMap<ChangePath, Cause>,
-    /// The cause of changes that no manifest asks for. They complete the work of an earlier run, or copy values.
+    /// The cause of changes that no manifest asks for. Such changes complete the work of an earlier run, or copy
+    /// values.
     rest: Cause,
 }
 
@@ -238,7 +240,8 @@ impl CauseFinder<'_> {
         }
     }
 
-    /// Returns true if a service that this branch removes has changed since the base, in the other branch or live.
+    /// Returns true if a service that this branch removes has changed since the base, either in the base branch or
+    /// live.
     fn was_changed_elsewhere(&self, name: &ServiceName, live: Option<&LiveService>) -> bool {
         let Some(base) = self.base.named(name) else { return false };
         let theirs = self.upstream.as_ref().and_then(|upstream| upstream.named(name));
@@ -251,7 +254,7 @@ impl CauseFinder<'_> {
     }
 
     fn creation(&self, ours: &DesiredService) -> Cause {
-        // If the former name is still declared, the manifest is that of a new service.
+        // If the former name is still declared, the manifest belongs to a new service.
         let from = ours.lifecycle.renamed_from.as_ref();
         let from = from.filter(|from| !self.ours.desired.services.contains_key(*from));
         let find = |known: &CommitManifests<'_>| {
@@ -299,7 +302,7 @@ impl CauseFinder<'_> {
                     (path, cause)
                 })
                 .collect();
-        // A temporary name was not asked for: an earlier run was interrupted.
+        // No manifest asks for a temporary name. An earlier run was interrupted.
         if names::is_leftover(live) {
             by_path.remove(&ChangePath::Field(Field::Name));
         }
@@ -313,7 +316,7 @@ impl CauseFinder<'_> {
     }
 }
 
-/// Returns the changes that a manifest asks for, compared with a live service.
+/// Returns the changes that would give a live service the values of a manifest.
 fn requested_changes(
     wanted: &DesiredService,
     joins: &ResolvedRefs,
@@ -337,8 +340,8 @@ fn requested_changes(
     changes.values().map(|change| (change.path, change.after.clone())).collect()
 }
 
-/// Resolves the references of another commit's manifest. If a name is unknown today, the live agent or context graph is
-/// used, so that it causes no change.
+/// Resolves the agent and context graph of another commit's manifest. If a name is unknown today, the live agent or
+/// context graph is used, so that the name causes no change.
 fn resolve_references(
     theirs: &DesiredService,
     ours: Option<(&DesiredService, &ResolvedRefs)>,
@@ -361,7 +364,7 @@ fn resolve_references(
     }
 }
 
-/// The value that a commit has at a path: equal to the live value, equal to the wanted value, or different from both.
+/// Says whether the value that a commit has at a path equals the live value, the wanted value, or neither.
 #[derive(PartialEq)]
 enum Standing {
     Live,
@@ -373,7 +376,7 @@ fn standing(path: &ChangePath, after: &Value, asked: &RequestedChanges) -> Stand
     if let Some(value) = asked.get(path) {
         return if same(path, value, after) { Standing::Wanted } else { Standing::Neither };
     }
-    // One may have a block as a whole and the other its single values.
+    // One side may change a block as a whole, and the other only single values in it.
     if asked.keys().any(|other| path.overlaps(other)) { Standing::Neither } else { Standing::Live }
 }
 

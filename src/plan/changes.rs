@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use crate::model::VersionSetName;
 
-/// The changes to one service, or the changes that one step makes. In documents they are a list of [`super::ChangeRecord`]s.
+/// The changes to one service, or the changes that one step makes. In documents, they are stored as a list of
+/// [`super::ChangeRecord`]s.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceChanges {
-    /// The changed values outside version sets.
+    /// The changed fields of the service itself. Version sets are not included.
     pub fields: Vec<FieldChange>,
     /// The version sets that are created, changed or deleted.
     pub version_sets: Vec<VersionSetChange>,
@@ -32,7 +33,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Returns the cause's name in reports.
+    /// Returns the name that reports use for the cause.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
@@ -43,16 +44,16 @@ impl Cause {
     }
 }
 
-/// One changed value.
+/// A changed value of one field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldChange<F = Field> {
-    /// The field.
+    /// The field whose value changes.
     pub field: F,
     /// The live value, or null if there is none.
     pub before: Value,
     /// The wanted value, or null if the field is removed.
     pub after: Value,
-    /// The cause, or `None` if the plan has no base.
+    /// The cause of the change, or `None` if the plan has no base.
     pub cause: Option<Cause>,
 }
 
@@ -61,7 +62,7 @@ pub struct FieldChange<F = Field> {
 pub struct VersionSetChange {
     /// The name of the version set.
     pub name: VersionSetName,
-    /// The kind of change.
+    /// Says whether the version set is created, changed or deleted.
     pub kind: VersionSetChangeKind,
     /// The changed values. There is at least one.
     pub fields: Vec<FieldChange<VersionSetField>>,
@@ -87,15 +88,16 @@ pub enum Field {
     Description,
     /// True if the service is active, so that users can reach it.
     Active,
-    /// The agent.
+    /// The agent of the service.
     Agent,
-    /// The context graph.
+    /// The context graph of the service.
     ContextGraph,
-    /// The keyterms, which speech recognition should know.
+    /// The key terms: words that speech recognition should expect.
     Keyterms,
     /// The tag with this key.
     Tag(String),
-    /// A Platform setting. The list has the names from the outermost object to the value.
+    /// A setting that only the Platform API has. The list contains the keys that lead to its value, the outermost
+    /// first.
     Setting(Vec<String>),
 }
 
@@ -106,13 +108,14 @@ pub enum VersionSetField {
     AgentVersion,
     /// The version of the context graph.
     ContextGraphVersion,
-    /// A value of a model preference. The list has the names from the interaction to the value.
+    /// A value in a model preference. The list contains the keys that lead to the value, beginning with the name of the
+    /// interaction.
     Preference(Vec<String>),
-    /// Another field of the version set, which manifests don't have.
+    /// A field of the version set that manifests can't declare.
     Other(String),
 }
 
-/// The place of a changed value in a service.
+/// The location of a changed value in a service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangePath {
     /// A field of the service.
@@ -121,26 +124,26 @@ pub enum ChangePath {
     VersionSet(VersionSetName, VersionSetField),
 }
 
-/// A changed value with its place in the service.
+/// A changed value and its location in the service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangedValue<'a> {
-    /// The place of the value in the service.
+    /// The location of the value in the service.
     pub path: ChangePath,
     /// The live value, or null if there is none.
     pub before: &'a Value,
     /// The wanted value, or null if the value is removed.
     pub after: &'a Value,
-    /// The cause, or `None` if the plan has no base.
+    /// The cause of the change, or `None` if the plan has no base.
     pub cause: Option<Cause>,
 }
 
 impl ServiceChanges {
-    /// Returns the changed values outside version sets.
+    /// Returns the changed values of the service itself. Version sets are not included.
     pub fn field_values(&self) -> impl Iterator<Item = ChangedValue<'_>> {
         self.fields.iter().map(|change| change.at(ChangePath::Field(change.field.clone())))
     }
 
-    /// Returns all changed values. Those of version sets are last.
+    /// Returns all changed values. The values of version sets come last.
     pub fn values(&self) -> impl Iterator<Item = ChangedValue<'_>> {
         self.field_values().chain(self.version_sets.iter().flat_map(VersionSetChange::values))
     }
@@ -151,7 +154,7 @@ impl ServiceChanges {
         self.fields.iter().map(|change| change.cause).chain(of_sets)
     }
 
-    /// Sets the cause of each change.
+    /// Sets the cause of each change to the result of `cause_of` for the path of the change.
     pub fn set_causes(&mut self, cause_of: impl Fn(&ChangePath) -> Option<Cause>) {
         for change in &mut self.fields {
             change.cause = cause_of(&ChangePath::Field(change.field.clone()));
@@ -176,7 +179,7 @@ impl From<FieldChange> for ServiceChanges {
 }
 
 impl<F> FieldChange<F> {
-    /// Creates a change without a cause.
+    /// Creates a change whose cause is not known yet.
     pub fn new(field: F, before: Value, after: Value) -> Self {
         Self { field, before, after, cause: None }
     }

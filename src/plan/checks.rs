@@ -1,4 +1,4 @@
-//! Checks the content that a service would get against the rules of the API. Each violation is a problem.
+//! Checks the content that a service would get against the rules of the API. Each violation is reported as a problem.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use super::matcher::ServiceMatch;
 use super::types::{Action, Problem, ProblemKind};
 use crate::model::{LiveService, settings};
 
-/// Checks the number of tags, including those that the tool adds. Returns false if there are too many.
+/// Checks that a service would not have more tags than the API allows, including the tags that the tool adds. Returns
+/// false and reports a problem if it would have too many.
 pub(super) fn check_tag_count(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -26,8 +27,8 @@ pub(super) fn check_tag_count(
     count <= most
 }
 
-/// Checks that no tag is lost when the tags of a service are written. The API returns several tags with the same key,
-/// but accepts only one of them. Returns false if tags would be lost.
+/// Checks that no tag is lost when the tags of a service are written. The API can return several tags with the same
+/// key, but accepts only one tag per key. Returns false and reports a problem if tags would be lost.
 pub(super) fn check_repeated_tags(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -80,7 +81,7 @@ pub(super) fn check_removable_settings(
     }
 }
 
-/// Sets the place of the last problem to the place of a setting in the manifest.
+/// Makes the last problem of the draft point to the place in the manifest where a setting is declared.
 fn locate_last_problem(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, name: &str) {
     let place = matched.wanted.setting_places.get(name).cloned();
     if let Some(problem) = draft.problems.last_mut() {

@@ -1,4 +1,4 @@
-//! Conflicts: changes that would undo a change that another user has made since the base.
+//! Finds conflicts: changes of a plan that would undo a change that another user has made since the base commit.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
             (cause, problem(service, message))
         }));
     }
-    // The advice is given once for each kind.
+    // The advice is given once for each kind of conflict.
     for kind in [Cause::Both, Cause::Behind] {
         if let Some((_, last)) = found.iter_mut().rfind(|(cause, _)| *cause == kind) {
             last.help = advice(kind).into_iter().map(str::to_owned).collect();
@@ -36,7 +36,7 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
 }
 
 /// Returns the conflicts of one service. Each changed value is listed once. If no changed value is a conflict, the
-/// service as a whole may be one. It is listed without a value.
+/// service as a whole may be one. Then it is listed with `None` instead of a value.
 pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<ChangedValue<'a>>, Cause)> {
     let mut found = Vec::new();
     // A service that is created or retired is one conflict.
@@ -125,7 +125,7 @@ fn advice(cause: Cause) -> [&'static str; 2] {
     }
 }
 
-/// Returns a value in the form in which messages quote it.
+/// Returns a value as messages quote it: in backticks, and shortened if it is long. Returns `absent` for null.
 fn quoted(value: &Value) -> String {
     let text = match value {
         Value::Null => return "absent".to_owned(),

@@ -1,4 +1,5 @@
-//! The desired content of a service, and its differences from the live service, in normal form.
+//! Computes the desired content of a service and its differences from the live service. Values are compared in a normal
+//! form, so that values with the same meaning are equal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use crate::model::{
     settings, trimmed,
 };
 
-/// The whole content of a service after the plan has run.
+/// All values that a service will have after the plan has run.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pub(super) name: ServiceName,
@@ -76,10 +77,14 @@ pub(super) fn content(
     }
 }
 
+<<<<<<< HEAD
 /// Returns true if a service is active after the plan. `base` is the live service, if there is one.
 ///
 /// A declared service is in service: a manifest without `active` wants it active. Only with `active` in
 /// `lifecycle.ignore`, a live service stays as it is.
+=======
+/// Returns true if a service will be active according to its manifest. `base` is the live service, if there is one.
+>>>>>>> r-plan
 pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> bool {
     match base {
         Some(live) if ignores_active(wanted) => live.active,
@@ -87,8 +92,13 @@ pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> 
     }
 }
 
+<<<<<<< HEAD
 /// Returns true if a manifest explicitly asks for an inactive service. If it only ignores `active`, the result is
 /// false.
+=======
+/// Returns true if a manifest explicitly asks for an inactive service. Returns false if the manifest only leaves an
+/// inactive service as it is.
+>>>>>>> r-plan
 pub(super) fn wants_inactive(wanted: &DesiredService) -> bool {
     wanted.active == Some(false) && !ignores_active(wanted)
 }
@@ -97,7 +107,8 @@ fn ignores_active(wanted: &DesiredService) -> bool {
     wanted.lifecycle.ignore.iter().any(|path| path.0 == ["active"])
 }
 
-/// Returns the Platform settings: the live ones, with the declared ones merged into them at every depth.
+/// Returns the Platform settings that a service will have: the live settings, into which the declared ones are merged
+/// at every depth.
 fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<String, Value> {
     // An empty object changes nothing.
     let asks = |value: &Value| value.as_object().is_none_or(|members| !members.is_empty());
@@ -114,7 +125,7 @@ fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<
     merged(&live.settings, &patch)
 }
 
-/// Removes a path from a merge patch, so that the patch does not change the value there.
+/// Removes the value at a path from a merge patch, so that the patch does not change this value.
 fn leave_out(patch: &mut Map<String, Value>, path: &[String]) {
     match path {
         [] => {}
@@ -142,7 +153,8 @@ fn normal_settings(values: &Map<String, Value>) -> Map<String, Value> {
     settings::normal(settings::SERVICE, values)
 }
 
-/// Returns all tags: the declared ones, or the live ones if none are declared, and those that the tool adds.
+/// Returns all tags that a service will have: the declared ones, or the live ones if none are declared, and those that
+/// the tool adds.
 fn tags(
     wanted: &DesiredService,
     base: Option<&LiveService>,
@@ -230,7 +242,7 @@ fn changed_settings(
     update: &mut ServiceUpdate,
     changes: &mut Vec<FieldChange>,
 ) {
-    // They are usually identical, so that no normal forms are needed.
+    // The settings are usually identical. Then their normal forms need not be computed.
     if content.settings == live.settings {
         return;
     }
@@ -248,7 +260,8 @@ fn changed_settings(
     }
 }
 
-/// Returns the changes that turn one state of a service into another, in normal form.
+/// Returns the changes that turn one state of a service into another. Two values with the same meaning are not a
+/// change.
 pub fn differences(before: &LiveService, after: &LiveService) -> Vec<ChangeRecord> {
     let content = Content {
         name: after.name.clone(),
@@ -353,7 +366,7 @@ fn text_or_null(text: &str) -> Value {
     if text.is_empty() { Value::Null } else { json!(text) }
 }
 
-/// Returns the value of a tag for a report: null if the tag is absent, and an empty text if it has no value.
+/// Returns the value of a tag for a report: null if the tag is absent, and an empty string if the tag has no value.
 pub(super) fn tag_value(tag: Option<&Option<String>>) -> Value {
     tag.map_or(Value::Null, |value| json!(value.as_deref().unwrap_or_default()))
 }

@@ -10,7 +10,7 @@ use crate::model::{
     VersionSetName,
 };
 
-/// A step that has no place in the order yet. It refers to other steps by their index in the draft.
+/// A step whose position in the plan is not known yet. It refers to other steps by their index in the draft.
 #[derive(Clone, Debug)]
 pub(super) struct DraftStep {
     pub(super) service: ServiceName,
@@ -23,10 +23,10 @@ pub(super) struct DraftStep {
     pub(super) releases_name: Option<ServiceName>,
     /// The name that a service gets in this step.
     pub(super) claims_name: Option<ServiceName>,
-    /// The name of a service that this step creates inactive. Another inactive service with this name must be renamed
-    /// first. Otherwise, after an interrupted run, the two services could not be distinguished.
+    /// The name of a service that this step creates as inactive. Another inactive service with this name must be
+    /// renamed first. Otherwise, after an interrupted run, the two services could not be distinguished.
     pub(super) created_name: Option<ServiceName>,
-    /// True if the steps of dependent services must wait for this step. It is false for steps that only clean up.
+    /// True if the steps of dependent services must wait for this step. False if the step only cleans up.
     pub(super) blocks_dependents: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum PinTarget {
     ContextGraph(ContextGraphId),
 }
 
-/// A version that a version set pins, so it must exist.
+/// A version of an agent or context graph that must exist, because a version set pins it.
 #[derive(Clone, Debug)]
 pub(super) struct RequiredVersion {
     pub(super) service: ServiceName,
@@ -64,7 +64,7 @@ pub(super) struct RequiredVersion {
     pub(super) version: u32,
 }
 
-/// A plan that is not finished.
+/// A plan that is still being made, together with the inputs of planning.
 pub(super) struct Draft<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) policy: &'a Policy,
@@ -76,8 +76,8 @@ pub(super) struct Draft<'a> {
     pub(super) required_versions: Vec<RequiredVersion>,
     /// The old services of replacements. Their behavior sets must be read.
     pub(super) replaced_services: BTreeSet<ServiceId>,
-    /// The version sets that a replaced service has and that its new service does not get, each with the service's
-    /// name.
+    /// The version sets that the old service of a replacement has and the new service does not get. Each is paired with
+    /// the service's name.
     pub(super) dropped_version_sets: BTreeSet<(ServiceName, VersionSetName)>,
     /// The former services of manifests, each with the way in which its manifest retires it.
     pub(super) former_services: BTreeMap<&'a ServiceId, Retire>,
@@ -115,7 +115,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Collects the owned inactive services that are not in `claimed`.
+    /// Stores the owned inactive services that are not in `claimed`.
     pub(super) fn set_unclaimed(&mut self, claimed: &BTreeSet<&'a ServiceId>) {
         let unclaimed = self.snapshot.services.iter().filter(|service| {
             !service.active && self.policy.ownership.owns(&service.tags) && !claimed.contains(&service.id)
@@ -132,12 +132,13 @@ impl<'a> Draft<'a> {
         self.steps.len() - 1
     }
 
-    /// Returns the live service with this id, or `None` if there is none.
+    /// Returns the live service with this id, or `None` if it does not exist.
     pub(super) fn live(&self, id: &ServiceId) -> Option<&'a LiveService> {
         self.live.get(id).copied()
     }
 
-    /// Returns an owned inactive service that has this name and belongs to no manifest, or `None` if there is none.
+    /// Returns the id of an owned inactive service that has this name and belongs to no manifest, or `None` if there is
+    /// no such service.
     pub(super) fn unclaimed(&self, name: &ServiceName) -> Option<&'a ServiceId> {
         self.unclaimed.get(name).copied()
     }
@@ -148,7 +149,7 @@ impl<'a> Draft<'a> {
         self.used_names.contains(name)
     }
 
-    /// Adds a problem whose place is the manifest of a service.
+    /// Adds a problem that points to the manifest of a service.
     pub(super) fn problem(
         &mut self,
         kind: ProblemKind,

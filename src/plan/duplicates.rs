@@ -1,7 +1,8 @@
-//! Finds services that can't be distinguished: several have one name, and a manifest can mean only one of them.
+//! Finds services that can't be distinguished: several services have the same name, and a manifest can mean only one of
+//! them.
 //!
-//! The API keeps the names of active services unique. But concurrent runs or other clients can still create such
-//! services.
+//! The API keeps the names of active services unique. But concurrent runs or other clients can still create services
+//! that can't be distinguished.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,8 @@ use super::names;
 use super::types::{Problem, ProblemKind};
 use crate::model::{DesiredService, LiveService, ServiceName};
 
-/// The services that can't get a manifest's name, because another active service has it and no manifest renames that
-/// service. Each is listed with its manifest.
+/// The services that can't get the name of a manifest, because another active service has it and no manifest renames
+/// that service. Each is paired with its manifest.
 #[derive(Debug, Default)]
 pub(super) struct Displaced<'a> {
     /// The new services of unfinished replacements.
@@ -20,7 +21,7 @@ pub(super) struct Displaced<'a> {
     pub(super) renaming: Vec<(&'a DesiredService, &'a LiveService)>,
 }
 
-/// Reports each manifest whose name, or former name, belongs to several active services.
+/// Returns a problem for each manifest whose name, or whose name in `renamed_from`, could mean several services.
 pub(super) fn check(matcher: &Matcher<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, live) in &matcher.matched {
@@ -42,8 +43,8 @@ pub(super) fn check(matcher: &Matcher<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Finds the services that can't get the names that their manifests declare, and adds them to `displaced`. All steps of
-/// matching must be done before. Returns false if no service was added.
+/// Finds the services that can't get the names that their manifests declare, and adds them to `displaced`. Returns true
+/// if any service was added. The caller must complete all steps of matching first.
 pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displaced<'a>) -> bool {
     let before = displaced.unfinished.len() + displaced.renaming.len();
     let all_matched = matcher.unmatched().is_empty() && matcher.matched.values().all(Option::is_some);
@@ -58,11 +59,12 @@ pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displace
             true => find_active_holder(matcher, &wanted.name).is_some(),
             false => matcher.find_holder(&wanted.name).is_ok_and(|holder| holder.is_some()),
         };
-        // If a manifest has no service, the service with the temporary name could be its own. The user must decide that.
+        // If another manifest has no service, the service with the temporary name could belong to that manifest. Only
+        // the user can decide this.
         if is_renaming && all_matched && is_displaced {
             displaced.renaming.push((wanted, live));
         } else if !find_active_holder(matcher, &wanted.name).is_some_and(|holder| matcher.owns(holder)) {
-            // Any client may have created a service that is not owned. The user must decide which one is meant.
+            // If the service is not owned, any client may have created it. The user must decide which service is meant.
             continue;
         }
         let is_of_live = |new: &LiveService| matcher.predecessor_of(new).is_some_and(|old| old.id == live.id);
@@ -75,8 +77,8 @@ pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displace
     displaced.unfinished.len() + displaced.renaming.len() > before
 }
 
-/// Returns the active service with a name. Returns `None` if there are several, or if the service belongs to a manifest
-/// or another project.
+/// Returns the only active service with a name. Returns `None` if there is not exactly one, or if it belongs to a
+/// manifest or another project.
 fn find_active_holder<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Option<&'a LiveService> {
     let [holder] = active(matcher, name)[..] else { return None };
     let is_anothers = matcher.policy.ownership.other_owner(&holder.tags).is_some();
@@ -97,7 +99,7 @@ fn candidates<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveServ
     found
 }
 
-/// Returns true if a manifest could also mean another service, which belongs to no manifest.
+/// Returns true if a manifest could mean not only its match, but also another service that belongs to no manifest.
 fn has_other_candidate(matcher: &Matcher<'_>, wanted: &DesiredService, live: Option<&LiveService>) -> bool {
     let unfinished = matcher.unfinished.get(&wanted.name);
     let is_known = |service: &LiveService| {
@@ -116,7 +118,7 @@ fn several_problem(wanted: &DesiredService, name: &ServiceName, found: &[&LiveSe
     }
     let renaming = found.iter().find(|service| names::renaming_target(service).is_some());
     let help = match renaming {
-        // Only the manifests of the interrupted run say where the other service goes.
+        // Only the manifests of the interrupted run say which name the other service must get.
         Some(renaming) => format!(
             "a run that renames services was interrupted and left `{}`: restore `renamed_from` until a run has \
              finished, or rename the service that is not meant",

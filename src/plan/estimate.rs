@@ -8,7 +8,8 @@ use super::step_reads::StepReads;
 use super::types::{Action, Estimate, Options, Step};
 use crate::model::{Api, Endpoint, Snapshot, TAG_REPLACES};
 
-/// The seconds that one request takes if no limit applies. This is a rule of thumb, used for the total that is shown.
+/// The estimated seconds that one request takes if no limit applies. It is a rule of thumb for the total time that is
+/// shown.
 const SECONDS_PER_REQUEST: f64 = 0.15;
 
 /// Counts the requests of an apply, including the read-back, and computes the time that the rate limits impose.
@@ -38,8 +39,8 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
         }
     }
     let list = pages(snapshot.services.len(), Endpoint::ListServices.page_size(api));
-    // After an inactive service is created, a list shows whether another run has created the same one. Services that are
-    // created at the same time share this list.
+    // After an inactive service is created, a list shows whether another run has created the same one. Services that
+    // are created at the same time share this list.
     add(Endpoint::ListServices, if steps.iter().any(checks_for_duplicates) { list } else { 0 });
     add(Endpoint::ListServices, if steps.is_empty() { 0 } else { list });
     let limited = by_endpoint.clone();
@@ -62,7 +63,8 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
     Estimate { by_endpoint, requests, seconds, bound_by: longest.map(|(_, endpoint)| endpoint) }
 }
 
-/// Returns the requests of a step, without the reads that come before it.
+/// Returns the endpoints that a step calls, each with the number of requests. The reads before the step are not
+/// included.
 fn requests_of(action: &Action, api: Api) -> Vec<(Endpoint, usize)> {
     match action {
         Action::Create(_) => vec![(Endpoint::CreateService, 1)],

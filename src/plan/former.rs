@@ -3,8 +3,8 @@
 //! The tag `replaces` of each new service refers to its old service. So the former services of a manifest are a chain
 //! that begins at the live service.
 //!
-//! Any of them may still be active: a run was interrupted before it retired them, the API refused it, or an operator
-//! activated a former service again. One plan retires all of them.
+//! A former service may still be active because a run was interrupted before it retired the service, because the API
+//! refused it, or because an operator activated the service again. One plan retires all of them.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,8 @@ pub(super) fn find_chains<'a>(matcher: &Matcher<'a>) -> BTreeMap<&'a ServiceName
         *times.entry(&service.id).or_default() += 1;
     }
     for (name, chain) in &mut former {
-        // If tags were edited, chains of two manifests can lead to one service. Its name tells where it belongs.
+        // If tags were edited, the chains of two manifests can lead to the same service. Its name shows where it
+        // belongs.
         let is_its_own = |former: &LiveService| {
             times.get(&former.id).is_some_and(|times| *times < 2)
                 || names::base_name(&former.name) == name.as_str()
@@ -37,17 +38,18 @@ pub(super) fn find_chains<'a>(matcher: &Matcher<'a>) -> BTreeMap<&'a ServiceName
     former
 }
 
-/// Returns true if a former service must be retired, depending on its manifest and on the live service.
+/// Returns true if the former service of a manifest must be retired. That depends on the manifest's `lifecycle.retire`
+/// and on whether the live service is active.
 pub(super) fn must_retire(wanted: &DesiredService, live: &LiveService, former: &LiveService) -> bool {
     let deletes = wanted.lifecycle.retire == Retire::Delete;
-    // If the manifest leaves an inactive service inactive, an operator may have gone back to a former one.
+    // If the manifest leaves an inactive service inactive, an operator may be using a former service again.
     match diff::is_active(wanted, Some(live)) || diff::wants_inactive(wanted) {
         true => former.active || deletes,
         false => !former.active && deletes,
     }
 }
 
-/// Returns the services that `live` has replaced, directly or through others. The list ends before a service that
+/// Returns the services that `live` has replaced, directly or through others. The list stops before a service that
 /// belongs to a manifest.
 fn find_chain<'a>(matcher: &Matcher<'a>, live: &'a LiveService) -> Vec<&'a LiveService> {
     let mut chain: Vec<&LiveService> = Vec::new();
@@ -65,9 +67,9 @@ fn find_chain<'a>(matcher: &Matcher<'a>, live: &'a LiveService) -> Vec<&'a LiveS
 
 /// Adds the steps that retire the former services of a manifest. They run after the step `activation`, if there is one.
 ///
-/// If the services are deleted, the oldest is deleted first: the tag of each service refers to the service before it,
-/// and is lost when the service is deleted. `retirement` is the step that retires the old service of this plan's own
-/// replacement.
+/// If the services are deleted, the oldest is deleted first: the tag of each service refers to the service that it
+/// replaced, and is lost when the service is deleted. `retirement` is the step that retires the old service in this
+/// plan's own replacement.
 pub(super) fn retire_all(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -85,8 +87,8 @@ pub(super) fn retire_all(
     }
 }
 
-/// Adds the step that retires a service that was replaced. It runs after the step `after`, if there is one. Returns the
-/// index of the new step.
+/// Adds the step that retires a former service. It runs after the step `after`, if there is one. Returns the index of
+/// the new step.
 pub(super) fn retire_one(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,

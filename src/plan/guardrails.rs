@@ -1,6 +1,6 @@
-//! The guardrails: rules that refuse a plan unless a flag allows it.
+//! Checks the guardrails: rules that refuse a plan. Most of them have a flag that allows the plan anyway.
 //!
-//! Each refusal names the rule, the count and the flag.
+//! Each refusal names the rule, and also the count and the flag if there are any.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::matcher::ServiceMatch;
 use super::types::{Action, Finding, Options, Problem, ProblemKind, ServiceKind};
 use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName, did_you_mean};
 
-/// Checks that the live service of a manifest may be planned. A service that belongs to the platform itself or to
-/// another project is reported. Returns false if the service must not be planned.
+/// Checks that the live service of a manifest may be changed. Reports a service that belongs to the platform itself or
+/// to another project. Returns false if no steps may be planned for the service.
 pub(super) fn check_may_change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) -> bool {
     let Some(live) = matched.live else { return true };
     if live.system {
@@ -33,8 +33,9 @@ pub(super) fn check_may_change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
     !draft.options.enforce_guardrails
 }
 
-/// Returns an owner in the form in which it is typed on a command line, in quotes if it is more than one word. A value
-/// that could end the quotes is not shown. Otherwise a user who can write tags could inject commands.
+/// Returns an ownership value as a user must type it on a command line: in quotes if it is more than one word. Returns
+/// `VALUE` instead of a value that could end the quotes. Otherwise another user who can write tags could inject
+/// commands.
 fn quoted(owner: &str) -> String {
     let is_word = owner.chars().all(|c| c.is_alphanumeric() || c == '_');
     match owner {
@@ -49,7 +50,7 @@ pub(super) fn refusals_to_findings(draft: &mut Draft<'_>) {
     if draft.options.enforce_guardrails {
         return;
     }
-    // A rule that concerns the whole plan is reported at the first service that it affects.
+    // A refusal that concerns the whole plan is reported for the first service that it affects.
     let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire);
     let deletes = |step: &&DraftStep| matches!(step.action, Action::DeleteVersionSet { .. });
     let losing = draft.steps.iter().filter(deletes).map(|step| &step.service);
@@ -123,7 +124,7 @@ fn check_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
 fn check_prune(draft: &mut Draft<'_>) {
     let ownership = &draft.policy.ownership;
     let retires = draft.services.iter().any(|service| service.kind == ServiceKind::Retire);
-    // A drift report mentions it only if the plan retires something.
+    // A drift report mentions this only if the plan retires something.
     if !draft.options.prune || ownership.is_written || !(draft.options.enforce_guardrails || retires) {
         return;
     }
@@ -178,7 +179,7 @@ fn deletes_former(draft: &Draft<'_>, name: &ServiceName) -> bool {
     draft.steps.iter().any(deletes)
 }
 
-/// The removals of a plan, as `max_removals` counts them.
+/// The services and version sets that a plan removes, as `max_removals` counts them.
 struct Removals {
     /// The services that are deactivated, deleted, or no longer managed.
     services: Vec<ServiceName>,
@@ -191,8 +192,8 @@ impl Removals {
         let of_kind = |kind| draft.services.iter().filter(move |service| service.kind == kind);
         let mut services: Vec<ServiceName> =
             of_kind(ServiceKind::Retire).map(|service| service.name.clone()).collect();
-        // The old service of a replacement doesn't count, also if an earlier run replaced it. A former service that was
-        // deactivated earlier and is deleted now counts.
+        // The old service of a replacement doesn't count, even if an earlier run replaced it. A former service that was
+        // deactivated earlier and is deleted now does count.
         let replaced: BTreeSet<_> =
             of_kind(ServiceKind::Replace).filter_map(|service| service.id.as_ref()).collect();
         let former = draft.steps.iter().filter_map(|step| match &step.action {
@@ -210,7 +211,7 @@ impl Removals {
         self.services.len() + self.version_sets.len()
     }
 
-    /// Returns the numbers of removals and the first few names as text.
+    /// Returns text that contains the numbers of removals and the first few names.
     fn to_text(&self) -> String {
         let services = self.services.iter().map(|name| format!("`{name}`"));
         let sets = self.version_sets.iter().map(|(service, set)| format!("`{set}` of `{service}`"));
@@ -222,7 +223,7 @@ impl Removals {
     }
 }
 
-/// Returns a text such as `2 services retired (A, B)`, or `None` if the count is 0.
+/// Returns a list such as `2 services retired (A, B)`, or `None` if the count is 0.
 fn list_names(count: usize, noun: &str, what: &str, names: impl Iterator<Item = String>) -> Option<String> {
     const MOST: usize = 5;
     let mut shown: Vec<String> = names.take(MOST).collect();
@@ -233,8 +234,8 @@ fn list_names(count: usize, noun: &str, what: &str, names: impl Iterator<Item = 
     (count > 0).then(|| format!("{count} {noun}{plural} {what} ({})", shown.join(", ")))
 }
 
-/// Returns the version sets that services lose, each with the name of its service. They are deleted, or a new service
-/// is created without them.
+/// Returns the version sets that services lose, each paired with the name of its service. A version set is lost if it
+/// is deleted, or if a new service is created without it.
 pub(super) fn lost_version_sets(draft: &Draft<'_>) -> BTreeSet<(ServiceName, VersionSetName)> {
     let deleted = draft.steps.iter().filter_map(|step| match &step.action {
         Action::DeleteVersionSet { name, .. } => Some((step.service.clone(), name.clone())),

@@ -1,18 +1,19 @@
 //! Finds the live service of each manifest.
 //!
-//! There is no state file, so names, tags and ids determine which live service matches a manifest. The steps of
-//! matching are:
+//! There is no state file, so names, tags and ids determine which live service matches a manifest. Matching looks for
+//! these services, in this order:
 //!
-//! 1. An unfinished replacement: an owned inactive service with the tag `replaces: <old id>`. It has the manifest's
-//!    name, or a temporary name made from it.
+//! 1. The old service of an unfinished replacement. The new service is owned and inactive, with the tag
+//!    `replaces: <old id>`. Its name is the manifest's name, or a temporary name made from it.
 //! 2. A service to which an earlier run gave a temporary name, because it will get the name of the manifest.
 //! 3. The active service with the name of the manifest, or else the only inactive one that the project owns. A manifest
 //!    with `active: false` also matches the only inactive one without an owner, which is then adopted.
 //! 4. The service with the name in `renamed_from`. Either the manifest's own name must be free, or the service with
 //!    that name must be renamed, too.
 //!
-//! A service with the manifest's name is the match if no manifest renames it. Then a service from 1 or 2 can't get the
-//! name. That happens after two runs at the same time, or if a manifest changes before a run is finished.
+//! If a service has the manifest's name and no manifest renames it, that service is the match. Then a service that was
+//! found in step 1 or 2 can't get the name. That happens after two runs at the same time, or if a manifest changes
+//! before a run is finished.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,8 +32,8 @@ use crate::model::{
 #[derive(Debug, Default)]
 pub(super) struct Identity<'a> {
     pub(super) matches: Vec<ServiceMatch<'a>>,
-    /// The new services of unfinished replacements that must be abandoned. Each is listed with the manifest whose name
-    /// it has.
+    /// The new services of unfinished replacements that must be abandoned. Each is paired with the manifest whose name
+    /// it has or would get.
     pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
     /// All former services of manifests, each with the way in which its manifest retires it.
     pub(super) former: BTreeMap<&'a ServiceId, Retire>,
@@ -66,7 +67,8 @@ pub(super) fn match_services<'a>(
         matcher.match_renames_to_free_names();
         matcher.match_rename_circles();
         let mut problems = match_by_name(&mut matcher);
-        // Only a complete match shows which services can't take their names. Then it starts again without those.
+        // Only after all manifests are matched is it known which services can't get their names. If there are any,
+        // matching starts again without them.
         if !duplicates::find_displaced(&matcher, &mut displaced) {
             problems.extend(duplicates::check(&matcher));
             return Identity { problems, ..finish(matcher) };
@@ -74,7 +76,7 @@ pub(super) fn match_services<'a>(
     }
 }
 
-/// Excludes from matching the services that can't get the names that they were meant to get.
+/// Excludes some services from matching: those that can't get the names that an earlier run intended for them.
 fn exclude_displaced<'a>(matcher: &mut Matcher<'a>, displaced: &Displaced<'a>) {
     for (wanted, new) in &displaced.unfinished {
         matcher.abandon(wanted, new);
@@ -111,7 +113,7 @@ fn match_temporary_names(matcher: &mut Matcher<'_>) {
 }
 
 /// Step 3 of matching: matches the remaining manifests by name. A manifest without a live service is matched with
-/// nothing, so that its service is created. Returns the problems.
+/// `None`, so that its service is created. Returns a problem for each name that could mean several services.
 fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (wanted, _) in matcher.unmatched() {
@@ -136,6 +138,7 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
     problems
 }
 
+<<<<<<< HEAD
 /// Returns the inactive service without an owner that a manifest with `active: false` adopts, or `None` if there is
 /// none.
 ///
@@ -171,6 +174,9 @@ fn find_inactive_to_adopt<'a>(
 }
 
 /// Returns the matches, each with the former services that must still be retired.
+=======
+/// Builds the result of matching: each match with the former services that must still be retired.
+>>>>>>> r-plan
 fn finish(mut matcher: Matcher<'_>) -> Identity<'_> {
     let abandoned = std::mem::take(&mut matcher.abandoned);
     let findings = std::mem::take(&mut matcher.findings);

@@ -1,4 +1,4 @@
-//! Finds the changed values inside two JSON values.
+//! Compares two JSON values, and finds the values inside them that differ.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::changes::FieldChange;
 use crate::model::same_json;
 
-/// A changed value that is not an object, with the names that lead to it.
+/// A changed value inside a JSON value, with the path of keys that leads to it. It is not an object.
 pub(super) struct Leaf {
     pub(super) path: Vec<String>,
     pub(super) before: Value,
@@ -15,14 +15,14 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// Returns the change as a field change. `field` makes the field from the path.
+    /// Converts the changed value into a field change. The function `field` converts the path into a field.
     pub(super) fn change<F>(self, field: impl FnOnce(Vec<String>) -> F) -> FieldChange<F> {
         FieldChange::new(field(self.path), self.before, self.after)
     }
 }
 
-/// Compares two values at a path, and returns the changes inside them. Objects are compared member by member, so each
-/// change is that of a value that is not an object.
+/// Compares the two values at a path, and returns the changes inside them. Objects are compared member by member, down
+/// to the values that are not objects.
 pub(super) fn leaves(path: &[&str], before: Option<&Value>, after: Option<&Value>) -> Vec<Leaf> {
     let null = Value::Null;
     if same_json(before.unwrap_or(&null), after.unwrap_or(&null)) {

@@ -54,14 +54,14 @@ pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options:
     }
 }
 
-/// Returns the ids whose entries have an unknown latest version.
+/// Returns the ids of the agents or context graphs whose latest version is not known yet.
 fn without_version<Id: Ord + Clone>(ids: &BTreeSet<Id>, catalog: &Catalog<Id>) -> BTreeSet<Id> {
     let is_unknown =
         |id: &&Id| catalog.entries.get(*id).is_some_and(|entry| entry.latest == LatestVersion::Unknown);
     ids.iter().filter(is_unknown).cloned().collect()
 }
 
-/// Returns the ids that were not looked up yet, as the entries that must be read.
+/// Returns the agents or context graphs that must still be read: those of `ids` that were not looked up yet.
 fn not_read<Id: Ord + Clone>(ids: BTreeSet<Id>, catalog: &Catalog<Id>) -> Need<Id> {
     let is_read =
         |id: &Id| catalog.complete || catalog.entries.contains_key(id) || catalog.missing.contains(id);

@@ -1,4 +1,4 @@
-//! The state of matching manifests with live services, and the queries that the steps of matching need.
+//! Stores the state while manifests are matched with live services, and answers the queries that matching needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ impl<'a> ServiceMatch<'a> {
     }
 }
 
-/// The manifests and services that are matched so far, with indices of all services.
+/// The manifests and services that are matched so far, and all live services by id and by name.
 pub(super) struct Matcher<'a> {
     pub(super) api: Api,
     pub(super) desired: &'a Desired,
@@ -38,9 +38,9 @@ pub(super) struct Matcher<'a> {
     pub(super) policy: &'a Policy,
     pub(super) by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
     pub(super) by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
-    /// The new services of replacements that have a temporary name, by the name that they will get.
+    /// The new services of replacements that still have a temporary name, grouped by the final name that they will get.
     pub(super) by_replacing_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
-    /// The services to which an earlier run gave a temporary name, by the name that they will get.
+    /// The services to which an earlier run gave a temporary name, grouped by the name that they will get.
     pub(super) by_renaming_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
     /// The services that belong to a manifest or are abandoned, so that no other manifest can match them.
     pub(super) claimed: BTreeSet<&'a ServiceId>,
@@ -48,7 +48,7 @@ pub(super) struct Matcher<'a> {
     pub(super) matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
     /// The new service of each unfinished replacement, by the name of its manifest.
     pub(super) unfinished: BTreeMap<&'a ServiceName, &'a LiveService>,
-    /// The manifests whose replacement an earlier run began.
+    /// The names of the manifests whose services are in a replacement that an earlier run began.
     pub(super) replacing: BTreeSet<&'a ServiceName>,
     /// The new services of replacements that must be abandoned, each with its manifest.
     pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
@@ -114,12 +114,13 @@ impl<'a> Matcher<'a> {
         self.policy.ownership.owns(&service.tags)
     }
 
-    /// Returns true if a service is inactive, owned and not claimed yet.
+    /// Returns true if a service is inactive and owned, and so far neither matched with a manifest nor abandoned.
     pub(super) fn is_free(&self, service: &LiveService) -> bool {
         !service.active && self.owns(service) && !self.claimed.contains(&service.id)
     }
 
-    /// Matches a manifest with a live service. Other new services that were created for the same purpose are abandoned.
+    /// Matches a manifest with a live service, or with `None` if its service must be created. Abandons duplicates of
+    /// the live service, which concurrent or earlier runs created for the same purpose.
     pub(super) fn set_match(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
         if let Some(live) = live {
             self.claimed.insert(&live.id);
@@ -136,7 +137,8 @@ impl<'a> Matcher<'a> {
         self.abandoned.push((wanted, new));
     }
 
-    /// Returns the duplicates of an owned inactive service, which concurrent runs created in the same replacement.
+    /// Returns the duplicates of an owned inactive service: other services that concurrent runs created in the same
+    /// replacement.
     fn duplicates_of(&self, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         named
@@ -152,19 +154,19 @@ impl<'a> Matcher<'a> {
     }
 
     /// Returns the service with this name: the active one, or else the only inactive one that the project owns. Returns
-    /// `None` if there is no such service, or if another manifest has it.
+    /// `None` if there is no such service, or if it already belongs to another manifest.
     ///
     /// # Errors
     ///
-    /// Errors if the name could mean several owned inactive services. The error contains them.
+    /// Errors if the name could mean several owned inactive services. The error contains these services.
     pub(super) fn find_holder(
         &self,
         name: &ServiceName,
     ) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
         let named: Vec<&LiveService> = self.by_name.get(name).into_iter().flatten().copied().collect();
         let is_unclaimed = |service: &LiveService| !self.claimed.contains(&service.id);
-        // If the active one belongs to another manifest, there is no holder. Otherwise a run after an interrupted one
-        // could find an inactive service with the same name instead.
+        // If the active service belongs to another manifest, no service is returned. Otherwise a run after an
+        // interrupted one could find an inactive service with the same name instead.
         if let Some(active) = named.iter().find(|service| service.active) {
             return Ok(Some(*active).filter(|service| is_unclaimed(service)));
         }
@@ -172,9 +174,10 @@ impl<'a> Matcher<'a> {
             named.into_iter().filter(|service| self.owns(service) && is_unclaimed(service)).collect();
         match owned.as_slice() {
             [] => Ok(None),
-            // Concurrent runs may each have created a new service for the same old one. The first one is used.
+            // Concurrent runs may each have created a new service for the same old one. The first of them is used.
             [one, others @ ..] if others.iter().all(|other| replace_the_same(one, other)) => Ok(Some(one)),
-            // The new service of a replacement that no manifest continues is never the one that is meant.
+            // No manifest continues the replacements that are still unfinished here, so their new services are never
+            // meant.
             several => {
                 match several.iter().filter(|service| !self.is_unfinished(service)).collect::<Vec<_>>()[..] {
                     [one] => Ok(Some(one)),
@@ -184,6 +187,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
+<<<<<<< HEAD
     /// Returns the inactive services with this name that have no owner and belong to no manifest.
     pub(super) fn inactive_without_owner(&self, name: &ServiceName) -> Vec<&'a LiveService> {
         let named = self.by_name.get(name).into_iter().flatten().copied();
@@ -194,18 +198,23 @@ impl<'a> Matcher<'a> {
     }
 
     /// Returns the service with this name, or `None` if there is none or if the name could mean several services.
+=======
+    /// Returns the service with this name, unless it already belongs to another manifest. Returns `None` if no service
+    /// has the name, or if the name could mean several services.
+>>>>>>> r-plan
     pub(super) fn find_clear_holder(&self, name: &ServiceName) -> Option<&'a LiveService> {
         self.find_holder(name).ok().flatten()
     }
 
-    /// Returns true if this is the new service of a replacement whose old service is active and still has its name.
+    /// Returns true if a service is the new service of a replacement, and the old service is still active under its own
+    /// name.
     pub(super) fn is_unfinished(&self, service: &LiveService) -> bool {
         let has_its_name = |old: &LiveService| old.active && !names::has_replaced_name(old);
         !service.active && self.owns(service) && self.predecessor_of(service).is_some_and(has_its_name)
     }
 
-    /// Returns the new services of unfinished replacements that have the same name as an owned inactive service. If the
-    /// name is that of another manifest, none are returned.
+    /// Returns the new services of unfinished replacements that have the same name as `service`, which is owned and
+    /// inactive. Returns nothing if another manifest declares this name.
     fn unfinished_namesakes(&self, wanted: &DesiredService, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         let is_anothers = service.name != wanted.name && self.desired.services.contains_key(&service.name);
@@ -216,12 +225,13 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Returns true if a service is an owned old service that a cut-over has renamed and that is still active.
+    /// Returns true if an old service is owned and still active, although a cut-over has already renamed it.
     pub(super) fn has_released_name(&self, old: &LiveService) -> bool {
         names::has_replaced_name(old) && old.active && self.owns(old)
     }
 
-    /// Returns true if a cut-over has renamed the service that the manifest with this name is matched with.
+    /// Returns true if the manifest with this name is matched with an active old service that a cut-over has already
+    /// renamed.
     pub(super) fn match_has_released_name(&self, name: &ServiceName) -> bool {
         self.matched.get(name).copied().flatten().is_some_and(|old| self.has_released_name(old))
     }

@@ -48,8 +48,8 @@ pub(super) fn version_sets(
     sets
 }
 
-/// Merges a declared version set into the live one, or into a new one. Absent fields, ignored fields, and fields that
-/// manifests don't have stay as they are.
+/// Merges a declared version set into the live one, or into a new one. Fields that are absent or ignored, and fields
+/// that manifests can't declare, stay as they are.
 fn merge(declared: &DesiredVersionSet, live: Option<&VersionSet>, ignored: &BTreeSet<&str>) -> VersionSet {
     let latest = VersionSet::latest();
     let base = live.unwrap_or(&latest);

@@ -1,15 +1,16 @@
 //! Planning: `(desired, live, options) → Plan`, a pure function.
 //!
-//! The same input gives the same plan, step for step: nothing here reads a file, a clock, the
-//! environment or the network, and nothing depends on the order of a hash map.
+//! The same input gives the same plan, step for step. Nothing here reads a file, a clock, the environment or the
+//! network, and nothing depends on the order of a hash map.
 //!
 //! * [`lookups`](fn@lookups): the data that must be read before a plan can be made;
 //! * [`resolve`]: the ids of agents and context graphs that manifests name;
 //! * [`identity`]: finds the live service of each manifest. [`matcher`] has the state of that search. [`unfinished`],
 //!   [`renames`] and [`duplicates`] are parts of the search;
-//! * [`changes`]: the changed values of a service. [`records`]: the form that they have in documents;
+//! * [`changes`]: the changed values of a service. [`records`]: the form that these values have in documents;
 //! * [`diff`]: differences between the desired and the live state, in normal form;
-//! * [`merged_sets`]: the version sets that a manifest asks for; [`leaves`]: the changed values in a JSON value;
+//! * [`merged_sets`]: the version sets that a manifest asks for; [`leaves`]: the differing values inside two JSON
+//!   values;
 //! * [`draft`]: the steps and problems that are collected while a plan is made;
 //! * [`services`] and [`replacement`]: the steps of one service. [`steps`], [`version_sets`] and [`abandonment`] make
 //!   steps that both of them need. [`checks`] and [`pins`] check the results;
@@ -17,9 +18,9 @@
 //! * [`order`]: the order of steps, including the order in which names are released and claimed;
 //! * [`guardrails`]: the rules that refuse a plan;
 //! * [`build`]: puts all of that together;
-//! * [`causes`]: the cause of each change, found by the manifests of a base commit;
+//! * [`causes`]: the cause of each change, found by comparing with the manifests of a base commit;
 //! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
-//! * [`absence`]: plans that depend on services missing from one reading of the list;
+//! * [`absence`]: whether a plan depends on services that are missing from one reading of the list;
 //! * [`step_reads`]: the services that a step reads before it acts;
 //! * [`created_content`]: the content of a service that a plan creates;
 //! * [`estimate`]: the number of requests, and the time that the limits impose;

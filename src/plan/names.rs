@@ -1,12 +1,13 @@
-//! The names that the tool gives to services. Each one ends with the id of the service or of its old service, so that a
-//! run can distinguish these names from those that users gave.
+//! The names that the tool gives to services. Each name ends with the first characters of an id: that of the service or
+//! of its old service. So a run can distinguish these names from those that users gave.
 
 use crate::model::{LiveService, ServiceId, ServiceName, TAG_REPLACES};
 
-/// The minimum number of characters of the id in a name. More are used if that is necessary to make the name unique.
+/// The minimum number of characters of an id in a name that the tool gives. More are used if that is necessary to make
+/// the name unique.
 const SHORT: usize = 6;
 
-/// Returns the name of the old service of a replacement: `Health Coach (replaced 2026-11-22 4d1a9e)`.
+/// Returns the name that the old service of a replacement gets, such as `Health Coach (replaced 2026-11-22 4d1a9e)`.
 pub(super) fn replaced(
     name: &ServiceName,
     today: &str,
@@ -16,7 +17,7 @@ pub(super) fn replaced(
     unique(id, is_taken, |short| format!("{} (replaced {today} {short})", base_name(name)))
 }
 
-/// Returns the name of an abandoned service: `Health Coach (abandoned 2026-11-22 4d1a9e)`.
+/// Returns the name that an abandoned service gets, such as `Health Coach (abandoned 2026-11-22 4d1a9e)`.
 pub(super) fn abandoned(
     name: &ServiceName,
     today: &str,
@@ -26,7 +27,8 @@ pub(super) fn abandoned(
     unique(id, is_taken, |short| format!("{} (abandoned {today} {short})", base_name(name)))
 }
 
-/// Returns the temporary name of a service that is renamed to `name`: `Health Coach (renaming 4d1a9e)`.
+/// Returns the temporary name of a service that a later step renames to `name`, such as
+/// `Health Coach (renaming 4d1a9e)`.
 pub(super) fn renaming(
     name: &ServiceName,
     id: &ServiceId,
@@ -35,8 +37,9 @@ pub(super) fn renaming(
     unique(id, is_taken, |short| format!("{name} (renaming {short})"))
 }
 
-/// Returns the temporary name of the new service of a replacement: `Health Coach (replacing 4d1a9e)`. The id is that of
-/// the old service. Such a name is needed if the API does not allow an inactive service to have a name that is in use.
+/// Returns the temporary name of the new service of a replacement, such as `Health Coach (replacing 4d1a9e)`. The id is
+/// that of the old service. Such a name is needed if the API does not allow an inactive service to have a name that is
+/// in use.
 pub(super) fn replacing(
     name: &ServiceName,
     old: &ServiceId,
@@ -45,44 +48,45 @@ pub(super) fn replacing(
     unique(old, is_taken, |short| format!("{name} (replacing {short})"))
 }
 
-/// Returns the name that the new service of a replacement will get, or `None` if the service has no such temporary
-/// name.
+/// Returns the final name of a service that has the temporary name `… (replacing …)`, as the new service of a
+/// replacement. Returns `None` if the service has no such name.
 pub(super) fn replacing_target(service: &LiveService) -> Option<ServiceName> {
     let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
     let (base, words) = split_suffix(service.name.as_str(), old)?;
     (words == ["replacing"]).then(|| ServiceName::new(base))
 }
 
-/// Returns the name that a service is being renamed to, or `None` if the service has no such temporary name.
+/// Returns the final name of a service that has the temporary name `… (renaming …)`. Returns `None` if the service has
+/// no such name.
 pub(super) fn renaming_target(service: &LiveService) -> Option<ServiceName> {
     let (base, words) = split_suffix(service.name.as_str(), service.id.as_str())?;
     (words == ["renaming"]).then(|| ServiceName::new(base))
 }
 
-/// Returns true if the service has this name, or has a temporary name because it will get this name.
+/// Returns true if the service has this name, or has a temporary name until it gets this name.
 pub(super) fn is_meant_for(service: &LiveService, name: &ServiceName) -> bool {
     let targets = [replacing_target(service), renaming_target(service)];
     service.name == *name || targets.contains(&Some(name.clone()))
 }
 
-/// Returns true if the service has the name that a replacement gives to its old service.
+/// Returns true if the service has the name `… (replaced …)`, which a replacement gives to its old service.
 pub(super) fn has_replaced_name(service: &LiveService) -> bool {
     split_suffix(service.name.as_str(), service.id.as_str())
         .is_some_and(|(_, words)| words.len() == 2 && words[0] == "replaced")
 }
 
-/// Returns true if the service has the name that an abandoned service gets.
+/// Returns true if the service has the name `… (abandoned …)`, which an abandoned service gets.
 pub(super) fn has_abandoned_name(service: &LiveService) -> bool {
     split_suffix(service.name.as_str(), service.id.as_str())
         .is_some_and(|(_, words)| words.len() == 2 && words[0] == "abandoned")
 }
 
-/// Returns true if a replacement or a rename, finished or not, has left the service in a state that no manifest
-/// declares: with a name that the tool gave, or as an inactive new service.
+/// Returns true if a replacement or a rename has left the service in a state that no manifest declares. Then the
+/// service has a name that the tool gave, or is an inactive new service.
 pub fn is_leftover(service: &LiveService) -> bool {
     let has_tool_name = split_suffix(service.name.as_str(), service.id.as_str())
         .is_some_and(|(_, words)| matches!(words.as_slice(), ["replaced" | "abandoned", _] | ["renaming"]));
-    // The new service of a replacement has the old one's id in its name, or already the final name.
+    // The new service of a replacement has the id of the old service in its name, or already has its final name.
     has_tool_name || (!service.active && service.tags.contains_key(TAG_REPLACES))
 }
 
@@ -96,8 +100,8 @@ fn split_suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> 
     (short.len() >= SHORT.min(id.len()) && id.starts_with(short)).then_some((base, words))
 }
 
-/// Removes the date and the id from a name that the tool gave: `Coach (replaced 2026-11-22 4d1a9e)` becomes `Coach
-/// (replaced)`. Returns other names unchanged.
+/// Removes the date and the id from a name that the tool gave, so that `Coach (replaced 2026-11-22 4d1a9e)` becomes
+/// `Coach (replaced)`. Returns other names unchanged.
 pub fn without_date_and_id(name: &ServiceName) -> ServiceName {
     let base = base_name(name);
     let suffix = name.as_str().get(base.len()..).and_then(|rest| rest.strip_prefix(" (")?.split(' ').next());
@@ -118,7 +122,7 @@ pub(super) fn base_name(name: &ServiceName) -> &str {
     if has_word && ends_with_id { base } else { text }
 }
 
-/// Returns a name with the first characters of the id. It has as few of them as are necessary to make the name unique.
+/// Returns a name that contains the first characters of `id`: as few as are necessary to make the name unique.
 fn unique(
     id: &ServiceId,
     is_taken: &dyn Fn(&ServiceName) -> bool,

@@ -1,8 +1,8 @@
-//! The order of steps.
+//! Determines the order of the steps in a plan.
 //!
-//! A step that claims a name runs after the step that releases the name. A service comes after the services in its
-//! `depends_on`. These rules can lead to a circle: two names are swapped, or a dependency contradicts the order of the
-//! names. Then one of the services gets a temporary name early.
+//! If one service gets the name of another one, the step that claims the name runs after the step that releases it. A
+//! service comes after the services in its `depends_on`. These rules can lead to a cycle: two names are swapped, or a
+//! dependency contradicts the order of the names. Then one of the services gets a temporary name early.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -40,8 +40,8 @@ pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     }
 }
 
-/// Makes the steps of each service run one after the other. On Platform the server merges an update into the service,
-/// so two updates at the same time could undo each other.
+/// Makes the steps that write to the same service run one after the other. On Platform the server merges an update into
+/// the service, so two updates at the same time could undo each other.
 fn serialize_steps_of_services(draft: &mut Draft<'_>) {
     let mut last: BTreeMap<Target, usize> = BTreeMap::new();
     for index in sequence(&draft.steps) {
@@ -67,7 +67,8 @@ fn targets(action: &Action) -> Vec<Target> {
     }
 }
 
-/// Adds the dependencies that follow from `depends_on`. A dependency also applies through a service that has no steps.
+/// Adds the dependencies between steps that follow from `depends_on` in manifests. If a service in `depends_on` has no
+/// steps to wait for, the services in its own `depends_on` count instead.
 fn connect_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     let mut steps_of: BTreeMap<ServiceName, Vec<usize>> = BTreeMap::new();
     for (index, step) in draft.steps.iter().enumerate() {
@@ -95,8 +96,8 @@ fn connect_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     }
 }
 
-/// Returns pairs of steps: one that claims a name, and the one that releases that name. Also reports claimed names that
-/// a service keeps.
+/// Returns pairs of steps: first the step that claims a name, then the step that releases this name. Also reports each
+/// claimed name that another service keeps.
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     let holds = |service: &&LiveService| service.active || draft.options.api.inactive_services_hold_names();
     let mut holders: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
@@ -136,7 +137,7 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
             None => {}
         }
     }
-    // Services that can't be told apart are reported already.
+    // Services that can't be distinguished have already been reported.
     problems.retain(|problem| draft.problems.iter().all(|known| !is_same_kind(known, problem)));
     draft.problems.extend(problems);
     draft.findings.extend(findings);
@@ -196,8 +197,8 @@ fn name_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Pr
     }
 }
 
-/// Returns the finding that a step claims a name that an inactive service keeps. Only the API knows if an inactive
-/// service blocks the name.
+/// Returns the finding that a step claims a name that an inactive service keeps. Only the API knows whether an inactive
+/// service blocks its name.
 fn name_maybe_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Finding {
     let message = format!(
         "an inactive service has the name `{name}`, and this plan does not change it: {}; if the API refuses the name, rename or delete that service",
@@ -206,7 +207,7 @@ fn name_maybe_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService)
     Finding::note(step.service.clone(), message)
 }
 
-/// Returns the first pair of steps in `edges` that is part of a circle, or `None` if there is no circle.
+/// Returns the first pair of steps in `edges` that is part of a dependency cycle, or `None` if there is no cycle.
 fn find_circular_edge(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(usize, usize)> {
     if edges.is_empty() {
         return None;
@@ -270,7 +271,7 @@ fn rename_early(draft: &mut Draft<'_>, releaser: usize) -> Option<usize> {
     Some(draft.push(step))
 }
 
-/// Returns the problem that a circle of steps can't be broken with a temporary name.
+/// Returns the problem that a cycle of steps can't be broken with a temporary name.
 fn unbreakable_circle(step: &DraftStep) -> Problem {
     Problem {
         kind: ProblemKind::Impossible,
@@ -281,10 +282,10 @@ fn unbreakable_circle(step: &DraftStep) -> Problem {
     }
 }
 
-/// Returns the indices of the steps in an order in which they can run one by one. Of the steps that can run next, the
+/// Returns the indices of the steps in an order in which they can run one by one. If several steps can run next, the
 /// one with the lowest `rank` comes first. Steps of equal rank are ordered by service.
 ///
-/// [`connect`] has removed all circles. If one were left, its steps would be missing in the result, and the verifier
+/// [`connect`] has removed all cycles. If one were left, its steps would be missing in the result, and the verifier
 /// would refuse the plan.
 pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
     let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();

@@ -1,8 +1,9 @@
 //! Retires orphans, which are owned, active services that no manifest declares.
 //!
-//! The manifest with its `lifecycle.retire` is gone, so the project's defaults determine how orphans are retired.
+//! An orphan has no manifest that could set `lifecycle.retire`, so the project's defaults determine how orphans are
+//! retired.
 //!
-//! Inactive services stay as they are: an earlier run has retired them, or a user has deactivated them. To delete them
+//! Inactive services stay as they are: an earlier run has retired them, or a user has deactivated them. Deleting them
 //! would be more than the user asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,8 @@ pub(super) struct Unmatched {
     pub(super) unmanaged: Vec<(ServiceName, ServiceId)>,
 }
 
-/// Retires orphans if the user asks for it with `--prune`. Returns the other services that belong to no manifest.
+/// Retires orphans if the user asks for it with `--prune`. Returns the services that belong to no manifest and are not
+/// retired.
 pub(super) fn plan_unmatched(
     draft: &mut Draft<'_>,
     desired: &Desired,
@@ -46,10 +48,10 @@ pub(super) fn plan_unmatched(
         let entry = (service.name.clone(), service.id.clone());
         match (draft.policy.ownership.owns(&service.tags), service.active) {
             (true, true) if draft.options.prunes(&service.name) => retire(draft, service),
-            // `touched` excludes this orphan.
+            // The plan is limited to the services in `options.touched`, and this orphan is not one of them.
             (true, true) if draft.options.prune && draft.options.only.is_empty() => {}
             (true, true) => unmatched.orphans.push(entry),
-            // It is already retired.
+            // The service is already retired.
             (true, false) => {}
             (false, _) => unmatched.unmanaged.push(entry),
         }
@@ -59,7 +61,8 @@ pub(super) fn plan_unmatched(
 
 /// Adds the step that retires an orphan.
 fn retire(draft: &mut Draft<'_>, live: &LiveService) {
-    // If an operator has gone back to a former service, the manifest of its successor says how it is retired.
+    // If an operator has activated a former service again, the manifest of the service that replaced it says how to
+    // retire it.
     let how = draft.former_services.get(&live.id).copied().unwrap_or(draft.policy.retire_orphans);
     if let Some((message, help)) = find_obstacle(draft, live, how) {
         draft.problems.push(Problem {
@@ -93,9 +96,9 @@ fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     });
 }
 
-/// If a new service of an unfinished replacement is deactivated, the same request also renames it. The same is true for
-/// one of two services that replaced the same service. Otherwise a later run would continue the replacement, or would
-/// have to rename the service.
+/// Extends the step that deactivates an orphan, so that the same request also renames it. This applies to the new
+/// service of an unfinished replacement, and to one of two services that replaced the same service. Otherwise a later
+/// run would continue the replacement, or would have to rename the service.
 fn abandon_if_unfinished(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
     let Action::Retire { update: Some(update), how: Retire::Deactivate, .. } = &mut step.action else {
         return;
@@ -107,7 +110,7 @@ fn abandon_if_unfinished(draft: &Draft<'_>, live: &LiveService, step: &mut Draft
     }
 }
 
-/// Returns the steps that activate the services that have replaced this one, directly or through others.
+/// Returns the indices of the steps that activate services that have replaced `live`, directly or through others.
 fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize> {
     let mut successors: Vec<&str> = vec![live.id.as_str()];
     let mut at = 0;
@@ -127,9 +130,9 @@ fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize
     steps.map(|(index, _)| index).collect()
 }
 
-/// Returns true if another owned service has also replaced the old service of `live`, because of a concurrent run, or
-/// if this plan replaces that old service. On an API where inactive services may block names, the result is always
-/// false: unfinished replacements have temporary names there.
+/// Returns true if a concurrent run has replaced the old service of `live` with another owned service, or if this plan
+/// replaces that old service. Always returns false for an API where inactive services may block names, because
+/// unfinished replacements have temporary names there.
 fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let replaced = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
     let replaced = replaced.filter(|_| !draft.options.api.inactive_services_hold_names());
@@ -186,8 +189,7 @@ pub(super) fn note_possible_renames(
     draft.findings.extend(findings);
 }
 
-/// Returns a name in the form in which a YAML flow mapping can contain it. The name is in quotes if YAML could read it
-/// as something else.
+/// Returns a name as it must be written in a YAML flow mapping: in quotes if YAML could read it as something else.
 fn quote_for_yaml(name: &str) -> String {
     let is_plain = name.starts_with(char::is_alphabetic)
         && name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '(' | ')'));
@@ -196,7 +198,7 @@ fn quote_for_yaml(name: &str) -> String {
     if is_plain && !is_keyword { name.to_owned() } else { json!(name).to_string() }
 }
 
-/// Returns the reason why an orphan can't be retired in this way, with advice, or `None` if it can be retired.
+/// Returns the reason why an orphan can't be retired as `how` says, and advice. Returns `None` if it can be retired.
 fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(String, &'static str)> {
     if how == Retire::Delete && !draft.options.api.deletes_services() {
         let message = format!(
@@ -221,7 +223,7 @@ fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(
     None
 }
 
-/// Returns the change that reports show for an orphan that is retired in this way.
+/// Returns the change that reports show for an orphan that is retired as `how` says.
 fn change(draft: &Draft<'_>, live: &LiveService, how: Retire) -> FieldChange {
     let ownership = &draft.policy.ownership;
     match how {

@@ -147,7 +147,7 @@ pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, matched: &ServiceMatc
         };
     let required = &draft.policy.guardrails.require_pins;
     for name in required.iter().filter(|name| !name.is_edge()) {
-        // A set that doesn't exist needs no pins. But users always get `release`, with or without a set.
+        // A version set that doesn't exist needs no pins. But users always get `release`, whether or not it exists.
         let is_unpinned = || new_set(name).map_or(name.is_release(), is_unpinned);
         if is_declared_unpinned(name) || (!is_copied(name) && is_unpinned()) {
             let message = format!(
@@ -168,7 +168,8 @@ fn is_unpinned(set: &VersionSet) -> bool {
 }
 
 /// Copies the pins that no manifest declares when the agent or context graph changes. If the new agent or context graph
-/// does not have the version, the version set becomes unpinned. In both cases a note is added.
+/// does not have the version, the version set becomes unpinned. Adds a note in both cases, and a refusal if
+/// `guardrails.require_pins` forbids the unpinned version set.
 pub(super) fn carry_pins(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -225,8 +226,8 @@ fn has_version(latest: LatestVersion, number: u32) -> bool {
     }
 }
 
-/// Reports an agent or context graph that is deprecated. A service with it can't be activated. If the service exists,
-/// that is a problem, and if it is new, a finding.
+/// Reports a deprecated agent or context graph of a service that will be active, unless the service is already active
+/// with it. For a live service this is a problem, because it can't be activated. For a new service it is only a note.
 pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     let was_active = matched.live.is_some_and(|live| {
         live.active && live.agent == content.agent && live.context_graph == content.context_graph
@@ -248,7 +249,7 @@ pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
     }
 }
 
-/// Returns the name of an agent or context graph, or `None` if its entry does not meet a condition.
+/// Returns the name of an agent or context graph if its catalog entry meets a condition, and otherwise `None`.
 fn name_if<Id: Ord>(
     catalog: &Catalog<Id>,
     id: &Id,

@@ -1,10 +1,11 @@
 //! Step 4 of matching: matches manifests that have `renamed_from`.
 //!
-//! A circle of renames, such as a swap, has the same names before and after, so names can't show if it was done
-//! already. Agents and context graphs can.
+//! A cycle of renames, such as a swap, leads to the same set of names. So names can't show whether the renames were
+//! already done, but agents and context graphs can.
 //!
-//! The services are renamed if each one has the agent and context graph of its new name, and none has those of its
-//! present name. After the renames, each service has those of its present name, so a swap never happens twice.
+//! The services are renamed if each one has the agent and context graph that the manifest of its new name declares, and
+//! none has those of its present name. After the renames, each service has those of its present name, so a swap never
+//! happens twice.
 
 use super::matcher::Matcher;
 use super::resolve::ResolvedRefs;
@@ -15,13 +16,14 @@ use crate::model::{DesiredService, LiveService, ServiceName};
 type Move<'a> = (&'a DesiredService, &'a LiveService);
 
 impl<'a> Matcher<'a> {
-    /// Returns the live service with the name in a manifest's `renamed_from`, or `None` if there is none or it is not
-    /// clear.
+    /// Returns the live service with the name in a manifest's `renamed_from`. Returns `None` if no service has this
+    /// name, or if it is not clear which service is meant.
     pub(super) fn find_rename_source(&self, wanted: &DesiredService) -> Option<&'a LiveService> {
         let from = wanted.lifecycle.renamed_from.as_ref()?;
         let source = self.find_clear_holder(from)?;
-        // During a cut-over, no active service may have the name. Then an inactive namesake is not meant, unless new
-        // services have a temporary name, so that it can't be one of them, and the old service still has its own.
+        // During a cut-over, it is possible that no active service has the name. Then an inactive service with the name
+        // could be the new service. That is impossible if new services have temporary names and the old service still
+        // has its own name.
         let is_distinct =
             source.active || (self.api.inactive_services_hold_names() && !self.match_has_released_name(from));
         (is_distinct || !self.replacing.contains(from)).then_some(source)
@@ -30,8 +32,8 @@ impl<'a> Matcher<'a> {
     /// Matches manifests whose name is free with the services in their `renamed_from`.
     ///
     /// If another manifest declares the present name of such a service, that manifest must match another service in
-    /// turn. If that is not possible, the other manifest keeps its service, and the first manifest gets a new one. This
-    /// also applies after an interrupted run.
+    /// turn. If it can't, it keeps its service, and the first manifest gets a new one. This also applies after an
+    /// interrupted run.
     pub(super) fn match_renames_to_free_names(&mut self) {
         let heads: Vec<_> = self
             .unmatched()
@@ -67,14 +69,14 @@ impl<'a> Matcher<'a> {
     ///
     /// # Errors
     ///
-    /// Errors if a manifest declares one of the names and can't match another service. The error contains this
-    /// manifest.
+    /// Errors if a manifest in the chain needs its present service, because it can't match another one. The error
+    /// contains this manifest.
     fn find_moves(&self, head: &'a DesiredService) -> Result<Vec<Move<'a>>, &'a DesiredService> {
         let mut moves: Vec<Move<'_>> = Vec::new();
         let mut wanted = head;
         while let Some(source) = self.find_rename_source(wanted) {
-            // A manifest whose name is in use takes only an active service. An inactive namesake of a service that was
-            // renamed long ago is not a reason to rename anything.
+            // A manifest whose own name is in use can only match an active service. An inactive service that still has
+            // the name in `renamed_from` long after a rename is not a reason to rename anything.
             if !source.active && wanted.name != head.name {
                 return Err(wanted);
             }
@@ -95,14 +97,16 @@ impl<'a> Matcher<'a> {
         Err(wanted)
     }
 
-    /// Matches the manifests of circles of renames, by their agents and context graphs.
+    /// Matches the manifests whose `renamed_from` form a cycle, such as a swap. Their agents and context graphs show
+    /// whether the renames were already done.
     pub(super) fn match_rename_circles(&mut self) {
         for (start, _) in self.unmatched() {
             if start.lifecycle.renamed_from.is_none() || self.matched.contains_key(&start.name) {
                 continue;
             }
             let Some(circle) = self.find_rename_circle(start) else { continue };
-            // A service that an interrupted run created has the agent of its present name, so it never moves.
+            // A service that an interrupted run created has the agent that the manifest of its present name declares.
+            // So it is never renamed.
             let moves = circle.iter().all(|(wanted, references)| {
                 let source = self.find_rename_source(wanted).filter(|source| source.active);
                 source.is_some_and(|live| references.fit(live))
@@ -125,8 +129,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns the circle of manifests that begins with `start`, in which each one has the next one's name in
-    /// `renamed_from`. Returns `None` if there is no circle, or if one of its names has no live service.
+    /// Returns the cycle of manifests that begins with `start`. The `renamed_from` of each manifest is the name of the
+    /// next one. Returns `None` if there is no cycle, or if one of the names has no live service.
     fn find_rename_circle(
         &self,
         start: &'a DesiredService,
@@ -140,7 +144,7 @@ impl<'a> Matcher<'a> {
             if from == &start.name {
                 return Some(circle);
             }
-            // This leads into a circle that the first manifest is not part of.
+            // The `renamed_from` keys lead into a cycle that does not include the first manifest.
             if circle.iter().any(|(seen, _)| &seen.name == from) {
                 return None;
             }

@@ -1,13 +1,14 @@
 //! Replacement: if the agent or the context graph changes, a new service takes the place of the old one.
 //!
-//! At every moment the old or the new service is active. The name is free only for the time of one request.
+//! At every moment either the old or the new service is active. The name is unused only for the duration of one
+//! request.
 //!
-//! The new service is created inactive, with the old service's id in a tag, and is completed. Only then the old service
-//! is renamed, the new one is activated, and the old one is retired. If a replacement is unfinished, the next run plans
-//! only the steps that are missing.
+//! The new service is created as inactive, with the old service's id in a tag, and then completed. After that, the old
+//! service is renamed, the new one is activated, and the old one is retired. If a replacement is unfinished, the next
+//! run plans only the steps that are missing.
 //!
-//! On an API where inactive services may block names, the new service is created with a temporary name. It gets its
-//! final name in the request that activates it. So there is still only one request between the rename and the
+//! On an API where an inactive service may block its name, the new service is created with a temporary name. It gets
+//! its final name in the request that activates it. So there is still only one request between the rename and the
 //! activation.
 
 use std::collections::BTreeSet;
@@ -75,7 +76,7 @@ pub(super) fn plan_replacement(
     draft.services.push(shown);
 }
 
-/// Adds the steps that create the new service, or that complete one that an earlier run created. Returns the new
+/// Adds the steps that create the new service, or that complete the one that an earlier run created. Returns the new
 /// service, or `None` if it can't be created.
 fn prepare(
     draft: &mut Draft<'_>,
@@ -107,7 +108,7 @@ fn collect_dropped_version_sets(
     draft.dropped_version_sets.extend(lost.into_iter().map(|name| (wanted.name.clone(), name.clone())));
 }
 
-/// Adds the smoke tests of the new service. They run after the step `first` and all steps after it in the draft.
+/// Adds the smoke tests of the new service. They run after all steps of the draft from the index `first` on.
 fn smoke_test(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, first: usize) {
     let prepared: Vec<usize> = (first..draft.steps.len()).collect();
     let mut tests: Vec<usize> = Vec::new();
@@ -115,14 +116,14 @@ fn smoke_test(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, f
         let action = Action::Smoke { target: target.clone(), test: test.clone() };
         let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
         step.after.extend(&prepared);
-        // A user can hold only one conversation with a service at a time.
+        // A user can have only one conversation with a service at a time.
         step.after.extend(tests.last());
         tests.push(draft.push(step));
     }
 }
 
 /// Returns true if `live` is the inactive new service of a replacement whose old service was deleted before the
-/// cut-over. Then no service with the name is in use.
+/// cut-over. In this case no active service has the name.
 pub(super) fn has_lost_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let is_gone = |old: &str| draft.live(&ServiceId::new(old)).is_none();
     let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
@@ -153,8 +154,8 @@ fn show(draft: &Draft<'_>, matched: &ServiceMatch<'_>, old: &LiveService, conten
     shown
 }
 
-/// Adds the steps that create the new service, inactive, and write its version sets. Returns the new service, or `None`
-/// if it can't be created.
+/// Adds the steps that create the new service as inactive and write its version sets. Returns the new service, or
+/// `None` if it can't be created.
 fn create(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) -> Option<Target> {
     let wanted = matched.wanted;
     let new = steps::new_service(draft, matched, content)?;
@@ -179,7 +180,8 @@ fn complete(
     }
     let mut content = content.clone();
     for (name, set) in &mut content.version_sets {
-        // Fields that the server has added to the new service's version set stay, unless the old one has them, too.
+        // A field that the server has added to the new service's version set is kept, unless the old service has the
+        // field, too.
         for (key, value) in new.version_sets.get(name).into_iter().flat_map(|live| &live.carried) {
             set.carried.entry(key).or_insert_with(|| value.clone());
         }
@@ -189,7 +191,7 @@ fn complete(
     Target::Live(new.id.clone())
 }
 
-/// Adds the steps that apply the old service's behavior sets to the new service, too.
+/// Adds the steps that apply the behavior sets of the old service to the new service as well.
 fn apply_behavior_sets(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -216,12 +218,12 @@ fn apply_behavior_sets(
     }
 }
 
-/// A cut-over from an old to a new service.
+/// The cut-over from the old to the new service of a replacement.
 struct HandOver {
     new: Target,
     /// True if the cut-over activates the new service. If not, the new service only gets the name.
     activates: bool,
-    /// True if the new service has a temporary name.
+    /// True if the new service has a temporary name. Then the cut-over also gives it its final name.
     takes_name: bool,
     /// The index of the first step that prepares the new service.
     first: usize,
@@ -230,8 +232,8 @@ struct HandOver {
 impl HandOver {
     /// Adds the step that renames the old service and activates the new one. Returns the index of the step.
     ///
-    /// An old service that is inactive is renamed, too, because otherwise it could be mistaken for the new one. If the
-    /// manifest asks for an inactive service, the old service is deactivated in the request that renames it.
+    /// An inactive old service is renamed, too, because otherwise it could be mistaken for the new one. If the manifest
+    /// asks for an inactive service, the old service is deactivated in the request that renames it.
     fn add_step(self, draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService) -> usize {
         let rename =
             if self.activates { steps::rename_old(draft, old) } else { rename_and_deactivate(draft, old) };

@@ -28,8 +28,8 @@ pub(super) struct Resolved {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Resolves the references of all declared services. For each reference that can't be resolved, the result has a
-/// problem.
+/// Resolves the references of all declared services. The result contains a problem for each reference that can't be
+/// resolved.
 pub(super) fn resolve_all(desired: &Desired, snapshot: &Snapshot) -> Resolved {
     let mut references = BTreeMap::new();
     let mut problems = Vec::new();
@@ -52,7 +52,8 @@ pub(super) fn resolve_all(desired: &Desired, snapshot: &Snapshot) -> Resolved {
     Resolved { references, problems }
 }
 
-/// Returns the id of a reference in another commit's manifest, or `None` if the name is unknown or ambiguous today.
+/// Returns the id that a reference in another commit's manifest stands for, or `None` if the name is unknown or
+/// ambiguous today.
 pub(super) fn find_id<Id: Ord + Clone + for<'t> From<&'t str>>(
     reference: &Reference,
     catalog: &Catalog<Id>,
@@ -123,7 +124,8 @@ fn nearest<Id: Ord + AsRef<str>>(name: &str, catalog: &Catalog<Id>) -> Vec<Strin
         .max_by(|a, b| a.2.total_cmp(&b.2).then_with(|| b.1.cmp(a.1)));
     match near {
         Some((id, name, _)) => match forbidden_in_name(name) {
-            // It looks like the one that was asked for.
+            // The similar name contains a character that manifests can't contain, although it may look like the name in
+            // the manifest.
             Some(c) => vec![format!(
                 "`{name}` contains {}, so a manifest can't name it: use its id, `{{id: {}}}`",
                 code_point(c),

@@ -1,4 +1,4 @@
-//! Plans one service: adds the steps that create it or change it in place.
+//! Plans one service: adds the steps that create it, change it in place or replace it.
 
 use super::diff::{self, Content};
 use super::draft::{Draft, DraftStep};
@@ -53,17 +53,17 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
         abandonment::abandon(draft, wanted, unfit);
     }
     if let Some(renamed_former) = renamed_former {
-        // An interrupted run must not leave two inactive services with one name.
+        // An interrupted run must not leave two inactive services with the same name.
         for step in &mut draft.steps[renamed_former + 1..] {
             step.after.insert(renamed_former);
         }
     }
 }
 
-/// Returns `renamed` or `inactive` if the plan renames the service or leaves it inactive. In such a state, a run could
-/// confuse the service with an owned inactive service that has the wanted name.
+/// Returns `renamed` or `inactive` if the plan renames the service or leaves it inactive, and otherwise `None`. A later
+/// run could confuse a renamed or inactive service with an owned inactive service that has the wanted name.
 fn confusable_state(matched: &ServiceMatch<'_>, content: &Content) -> Option<&'static str> {
-    // A name that the tool gave already tells the services apart.
+    // If the tool gave the service its present name, that name already distinguishes the two services.
     let is_renamed = matched.live.is_some_and(|live| {
         live.name != matched.wanted.name
             && names::renaming_target(live).is_none()
@@ -76,7 +76,7 @@ fn confusable_state(matched: &ServiceMatch<'_>, content: &Content) -> Option<&'s
 }
 
 /// Checks that the service does not get the name of another owned inactive service, because a later run could not
-/// distinguish the two. Returns false and reports a problem if it would.
+/// distinguish the two. If it would get such a name, reports a problem and returns false.
 fn check_distinguishable(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) -> bool {
     let Some(what) = confusable_state(matched, content) else { return true };
     let wanted = matched.wanted;
@@ -95,16 +95,16 @@ fn check_distinguishable(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, cont
     false
 }
 
-/// Returns an inactive service that has the wanted name and that the live service has replaced, or `None` if there is
-/// none. Another run has given the inactive service this name again.
+/// Returns the inactive service that has the wanted name and that the live service has replaced, or `None` if there is
+/// no such service. It exists if another run has given the replaced service its former name back.
 fn find_former_namesake<'a>(draft: &Draft<'a>, matched: &ServiceMatch<'a>) -> Option<&'a LiveService> {
     let unclaimed = draft.unclaimed(&matched.wanted.name)?;
     let replaced = matched.live?.tags.get(TAG_REPLACES)?.as_deref()?;
     draft.live(unclaimed).filter(|_| unclaimed.as_str() == replaced)
 }
 
-/// Adds the step that renames a former service, if it could be confused with the live service. It gets the name of a
-/// replaced service. Returns the index of the step.
+/// Adds a step that renames a former service, if a later run could confuse it with the live service. The new name says
+/// that the service was replaced. Returns the index of the step, or `None` if no rename is needed.
 fn rename_former(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) -> Option<usize> {
     confusable_state(matched, content)?;
     let former = find_former_namesake(draft, matched)?;

@@ -1,7 +1,7 @@
-//! Determines which services a step reads before it acts. By these reads a step notices changes that another user has
-//! made since the plan was made, so that it does not undo them.
+//! Determines which services a step reads before it acts. The reads let the step notice changes that another user has
+//! made since the plan was made, so that the step does not undo them.
 //!
-//! The estimate counts these reads, and an apply does them.
+//! The estimate counts these reads, and an apply performs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,16 @@ use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_REPLACES};
 /// The services that the steps of a plan read before they act.
 #[derive(Clone, Debug, Default)]
 pub struct StepReads {
-    /// The services that replace a retired or replaced service, by the id of that service.
+    /// The services that replace a retired or replaced service, grouped by the id of that old service.
     successors: BTreeMap<ServiceId, BTreeSet<Target>>,
-    /// The new services of unfinished replacements, by the id of the old service that an update renames.
+    /// The new services of unfinished replacements, grouped by the id of their old service. Only old services that an
+    /// update renames are listed.
     unfinished: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
 }
 
 impl StepReads {
-    /// Collects the services that replace others. `services` are the live services that the plan was made from.
+    /// Collects the services that replace the services which `steps` retire, replace or rename. `services` are the live
+    /// services that the plan was made from.
     pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
         let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
         let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
@@ -48,7 +50,7 @@ impl StepReads {
     pub fn of(&self, action: &Action) -> BTreeSet<Target> {
         match action {
             Action::Update { update, .. } if !affects_others(update) => BTreeSet::new(),
-            // Another run may be finishing the replacement that this one abandons.
+            // Another run may be finishing the replacement that this run abandons.
             Action::Update { id, update } if update.name.is_some() => {
                 let unfinished = self.unfinished_replacements_of(id).map(|new| Target::Live(new.clone()));
                 unfinished.chain([Target::Live(id.clone())]).collect()
@@ -60,7 +62,7 @@ impl StepReads {
             Action::WriteVersionSet { target: target @ Target::Live(_), .. } => {
                 BTreeSet::from([target.clone()])
             }
-            // Its successor must be active before it is retired.
+            // The service that replaces the retired one must already be active.
             Action::Retire { id, .. } => {
                 let successors = self.successors_of(id).cloned();
                 successors.chain([Target::Live(id.clone())]).collect()
@@ -78,13 +80,13 @@ impl StepReads {
         self.unfinished.get(old).into_iter().flatten()
     }
 
-    /// Returns the services that take the place of the service `old`.
+    /// Returns the services that replace the service `old`.
     pub fn successors_of(&self, old: &ServiceId) -> impl Iterator<Item = &Target> {
         self.successors.get(old).into_iter().flatten()
     }
 }
 
-/// Returns the service that a step takes out of use.
+/// Returns the service that a step takes out of use, or `None` if the step retires nothing.
 fn retired(action: &Action) -> Option<&ServiceId> {
     match action {
         Action::Retire { id, .. } => Some(id),
@@ -92,7 +94,7 @@ fn retired(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Returns the service that an update step renames.
+/// Returns the service that an update step renames, or `None` if the step renames nothing.
 fn renamed(action: &Action) -> Option<&ServiceId> {
     match action {
         Action::Update { id, update } if update.name.is_some() => Some(id),
@@ -100,8 +102,8 @@ fn renamed(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Returns true if an update renames, activates or deactivates a service, or writes something that another user may
-/// have changed: its tags, its agent, its context graph or its version sets.
+/// Returns true if an update renames, activates or deactivates a service, or writes values that another user may have
+/// changed. Such values are its tags, agent, context graph and version sets.
 fn affects_others(update: &ServiceUpdate) -> bool {
     let ServiceUpdate {
         name,

@@ -1,4 +1,4 @@
-//! Functions that several files of planning need to make steps, and to show the changes of one service.
+//! Functions that make steps and describe the changes of one service. Several modules of planning use them.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::model::{
     AgentId, ContextGraphId, DesiredService, LiveService, NewService, Retire, ServiceName, ServiceUpdate,
 };
 
-/// Returns the entry for one declared service in the plan, still without changes.
+/// Returns the plan's entry for one declared service, without changes so far.
 pub(super) fn service_plan(matched: &ServiceMatch<'_>, kind: ServiceKind) -> ServicePlan {
     let wanted = matched.wanted;
     ServicePlan {
@@ -30,8 +30,8 @@ pub(super) fn service_plan(matched: &ServiceMatch<'_>, kind: ServiceKind) -> Ser
     }
 }
 
-/// Returns the request that creates a service. If a required description is missing, a problem is added, and `None` is
-/// returned.
+/// Returns the request that creates a service. If a required description is missing, adds a problem to the draft and
+/// returns `None`.
 pub(super) fn new_service(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -78,8 +78,8 @@ pub(super) fn update(
         (Some(true), ..) | (_, Some(_), ..) | (_, _, Some(_), _) | (_, _, _, Some(_)) => Risk::Disruptive,
         _ => Risk::Safe,
     };
-    // The API allows several inactive services with one name. But after an interrupted run they could not be told apart,
-    // so inactive services, too, get a name only after it is released.
+    // The API allows several inactive services with the same name. But after an interrupted run they could not be
+    // distinguished, so inactive services, too, get a name only after it is released.
     let claims_name = update.name.is_some() || (content.active && !live.active);
     let is_deactivated = live.active && !content.active && !draft.options.api.inactive_services_hold_names();
     let releases_name = update.name.is_some() || is_deactivated;
@@ -91,7 +91,7 @@ pub(super) fn update(
     Some(step)
 }
 
-/// Returns a change in which the ids of agents and context graphs are replaced by their names, if the names are known.
+/// Returns a change with the names of agents and context graphs instead of their ids, if the names are known.
 pub(super) fn named(draft: &Draft<'_>, change: FieldChange) -> FieldChange {
     let name = |id: &Value| match change.field {
         Field::Agent => draft.snapshot.agents.name_of(&AgentId::new(id.as_str()?)).map(Value::from),
@@ -109,7 +109,8 @@ pub(super) fn named(draft: &Draft<'_>, change: FieldChange) -> FieldChange {
     }
 }
 
-/// Returns the step that takes a service out of use.
+/// Returns the step that takes a service out of use as `how` says: it deactivates, deletes or stops managing the
+/// service.
 pub(super) fn retire(draft: &Draft<'_>, service: &ServiceName, live: &LiveService, how: Retire) -> DraftStep {
     let update = match how {
         Retire::Deactivate => Some(ServiceUpdate { active: Some(false), ..ServiceUpdate::default() }),
@@ -135,7 +136,8 @@ pub(super) fn retire(draft: &Draft<'_>, service: &ServiceName, live: &LiveServic
     step
 }
 
-/// Returns the update by which the old service of a replacement gives up its name, or `None` if it has already done so.
+/// Returns the update that renames the old service of a replacement, so that its name becomes free. Returns `None` if
+/// an earlier run has already renamed it.
 pub(super) fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
     if names::has_replaced_name(old) {
         return None;

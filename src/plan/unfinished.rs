@@ -1,9 +1,9 @@
-//! Step 1 of matching: finds replacements that an earlier run began. For each manifest, one is continued, and the
-//! others are abandoned.
+//! Step 1 of matching: finds replacements that an earlier run began. For each manifest, at most one is continued, and
+//! the others are abandoned.
 //!
-//! A manifest can have several, from concurrent runs or because manifests have changed. A replacement is continued if
-//! its old service must still be replaced and its new service fits the manifest. All others are abandoned, so that a
-//! later run does not mistake their new services for services in use.
+//! A manifest can have several unfinished replacements, from concurrent runs or because manifests have changed. A
+//! replacement is continued if its old service must still be replaced and its new service fits the manifest. All others
+//! are abandoned, so that a later run does not mistake their new services for services in use.
 
 use super::matcher::Matcher;
 use super::names;
@@ -24,8 +24,8 @@ impl<'a> Matcher<'a> {
             candidates.retain(|(new, old)| {
                 !self.claimed.contains(&new.id) && self.is_in_progress(wanted, new, old)
             });
-            // If concurrent runs began several, the one whose old service is already renamed is the furthest. That old
-            // service can't be found by its name.
+            // If concurrent runs began several replacements, the one whose old service is already renamed has
+            // progressed furthest. That old service can't be found by its name.
             let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::has_replaced_name(old))
             else {
                 continue;
@@ -58,7 +58,7 @@ impl<'a> Matcher<'a> {
         let from = wanted.lifecycle.renamed_from.as_ref();
         let from = from.filter(|from| !self.desired.services.contains_key(*from));
         let names = [Some(&wanted.name), from].into_iter().flatten();
-        // Where new services have temporary names, one with the name itself got it with its activation and was
+        // On an API where new services have temporary names, a service with the final name was activated before and
         // deactivated later.
         let own_name = !self.api.inactive_services_hold_names();
         let old_has_released_name =
@@ -66,7 +66,8 @@ impl<'a> Matcher<'a> {
         names
             .flat_map(|name| {
                 let named = self.by_name.get(name).filter(|_| own_name);
-                // A service that is being renamed is another one, unless its old service has already given its name up.
+                // A service with a temporary name for a rename is not the new service of a replacement, unless its old
+                // service has already released its name.
                 let renaming = self.by_renaming_target.get(name).into_iter().flatten();
                 let renaming = renaming.filter(|new| old_has_released_name(new));
                 named.into_iter().chain(self.by_replacing_target.get(name)).flatten().chain(renaming)
@@ -77,8 +78,8 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Abandons new services that can no longer replace their old service. Another service has replaced it, or it is
-    /// gone and another active service has the manifest's name.
+    /// Abandons the new services that can no longer replace their old service. Either another service has replaced the
+    /// old one, or the old one is gone and an active service already has the manifest's name.
     fn abandon_overtaken(&mut self, wanted: &'a DesiredService) {
         let is_held = self.has_active_holder(&wanted.name);
         let targeting = self.by_replacing_target.get(&wanted.name).into_iter().flatten().copied();
@@ -110,7 +111,8 @@ impl<'a> Matcher<'a> {
     }
 
     /// Abandons unfinished replacements of a service that has the manifest's former name, if the new service can never
-    /// get the manifest's name. That is so if a concurrent run gave this name to another service, or has begun to.
+    /// get the manifest's name. This happens if a concurrent run has given this name to another service, or has begun
+    /// to give it.
     fn abandon_displaced(&mut self, wanted: &'a DesiredService, candidates: &[Replacement<'a>]) {
         let is_in_use = self.has_active_holder(&wanted.name);
         let renaming: Vec<&LiveService> =
@@ -128,7 +130,7 @@ impl<'a> Matcher<'a> {
 
     /// Returns true if the replacement of `old` by `new` is not finished and can be continued.
     fn is_in_progress(&self, wanted: &DesiredService, new: &LiveService, old: &LiveService) -> bool {
-        // The old service may itself be a new one that has not taken its name yet.
+        // The old service may itself be the new service of an earlier replacement, without its final name so far.
         let has_pending_name = self.pending_name(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let is_renaming = names::renaming_target(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let former_name = wanted.lifecycle.renamed_from.as_ref();
@@ -137,7 +139,7 @@ impl<'a> Matcher<'a> {
         if is_renamed && self.is_name_blocked(&wanted.name, new) {
             return false;
         }
-        // An inactive service of another project was never this manifest's.
+        // An inactive service of another project never belonged to this manifest.
         let may_be_ours = old.active || self.policy.ownership.other_owner(&old.tags).is_none();
         self.has_released_name(old) || has_pending_name || is_renaming || (has_its_name && may_be_ours)
     }

@@ -1,4 +1,4 @@
-//! The steps that write and delete version sets.
+//! Adds the steps that write and delete version sets.
 
 use super::changes::{VersionSetChange, VersionSetChangeKind};
 use super::diff::{self, Content};
@@ -6,7 +6,8 @@ use super::draft::{Draft, DraftStep};
 use super::types::{Action, Risk, StepId, Target};
 use crate::model::{DesiredService, LiveService, Policy, VersionSet, VersionSetName};
 
-/// Adds the steps that write the version sets of a new service that could not be part of the request to create it.
+/// Adds the steps that write the version sets of a new service, except those that the request that creates the service
+/// already contains.
 pub(super) fn write_after_create(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -24,7 +25,7 @@ pub(super) fn write_after_create(
     }
 }
 
-/// Returns the step that writes one version set, including the changes that the step makes.
+/// Returns the step that writes one version set, with the changes that the step makes.
 fn write(
     wanted: &DesiredService,
     target: Target,
@@ -57,8 +58,8 @@ pub(super) fn write_changed(
     written
 }
 
-/// Adds the steps that delete version sets of a live service. They run after the steps `written`. Returns the indices
-/// of the new steps.
+/// Adds the steps that delete the version sets of a live service that the manifest does not want. They run after the
+/// steps `written`. Returns the indices of the new steps.
 pub(super) fn delete_unwanted(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -82,7 +83,7 @@ pub(super) fn delete_unwanted(
     deleted
 }
 
-/// Returns true if a version set is deleted because the manifest does not declare it.
+/// Returns true if a live version set may be deleted because the manifest does not declare it.
 pub(super) fn may_delete_version_set(
     policy: &Policy,
     wanted: &DesiredService,
@@ -94,8 +95,8 @@ pub(super) fn may_delete_version_set(
     wanted.version_sets.is_some() && !name.is_release() && !policy.is_unmanaged(name) && !is_ignored
 }
 
-/// Adds the changed version sets to the update that changes the agent. In a separate request, the service would have
-/// the new agent with the pins of the old one for a moment, or the reverse.
+/// Adds the changed version sets to the update that changes the agent. With separate requests, the service would for a
+/// moment have the new agent with the pins of the old one, or the reverse.
 pub(super) fn include_in_update(step: &mut DraftStep, live: &LiveService, content: &Content) {
     let Action::Update { update, .. } = &mut step.action else { return };
     for (name, after) in &content.version_sets {

@@ -1,4 +1,5 @@
-//! One reading of the list hides a service: which plans depend on that, and that two readings prevent mistakes.
+//! Tests with a reading of the list of services in which one service is missing. They check which plans depend on that,
+//! and that two readings prevent mistakes.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ fn depends(desired: &Desired, snapshot: &Snapshot, options: &Options) -> bool {
     depends_on_absence(try_plan(desired, snapshot, options).as_ref(), snapshot)
 }
 
-/// Returns a manifest with another key term than the live service has.
+/// Returns a manifest whose key terms differ from those of the live service.
 fn changed(name: &str) -> DesiredService {
     DesiredService { keyterms: Some(vec!["new".to_owned()]), ..wanted(name, "A1") }
 }
@@ -91,7 +92,8 @@ fn ids_of_active_services_with_their_own_names_do_not_depend_on_absence() {
     assert!(!depends(vec![wanted("Coach", "A9")]), "there is no agent A9");
 }
 
-/// Plans as a command does: from one reading of the list, and from a second one if the plan depends on absence.
+/// Makes a plan as a command does: from one reading of the list, and from a second reading if the plan depends on
+/// absent services. Returns `None` if no plan can be made.
 fn plan_from(
     desired: &Desired,
     (first, second): (&Snapshot, &Snapshot),
@@ -111,8 +113,8 @@ fn plan_from(
 proptest! {
     #![proptest_config(config())]
 
-    /// One reading, the first or the second, hides one service, after an earlier run was interrupted anywhere. This run and
-    /// the next one lead to the same state as if nothing had been hidden.
+    /// After a run that was interrupted anywhere, the first or the second reading of the list hides one service. This
+    /// run and the next one still lead to the same state as if no service had been hidden.
     #[test]
     fn a_service_hidden_in_one_reading_is_never_duplicated_replaced_or_retired(
         (api, desired, snapshot) in states(), prune: bool, at: prop::sample::Index,

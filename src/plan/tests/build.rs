@@ -1,4 +1,4 @@
-//! Short constructors for desired and live states, and a short text form of plans.
+//! Helpers for tests of planning: short constructors for desired and live states, and a short text form of plans.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(crate) fn options() -> Options {
     }
 }
 
-/// Returns the policy of a project whose `ownership.value` is written and equals the default.
+/// Returns the policy of a project that sets `ownership.value` to the default value.
 pub(crate) fn own_policy() -> Policy {
     Policy { ownership: Ownership { is_written: true, ..Ownership::default() }, ..Policy::default() }
 }
@@ -80,7 +80,7 @@ pub(crate) fn live_set(agent: u32, graph: u32) -> VersionSet {
     VersionSet { agent_version: pin(agent), context_graph_version: pin(graph), ..VersionSet::latest() }
 }
 
-/// Returns an active, owned service with `edge` and `release`.
+/// Returns an active, owned live service with the version sets `edge` and `release`.
 pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
     LiveService {
         id: id.into(),
@@ -125,7 +125,7 @@ pub(crate) fn plan_and_verify(desired: &Desired, snapshot: &Snapshot, options: &
     plan
 }
 
-/// Returns the steps of a plan in short form, one per line.
+/// Returns the steps of a plan in a short text form, one step per line.
 pub(crate) fn steps(plan: &Plan) -> String {
     let line = |step: &plan::Step| {
         let after: Vec<String> = step.depends_on.iter().map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! The basic scenarios: fields, version sets, ownership, names, guardrails and lookups.
+//! Tests of planning with basic scenarios: fields, version sets, ownership, names, guardrails and lookups.
 
 use std::collections::BTreeMap;
 

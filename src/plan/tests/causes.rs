@@ -1,4 +1,5 @@
-//! Tests of causes: each kind of field, with each combination of values in the base, in the manifests, live and upstream.
+//! Tests of causes: each kind of field, with each combination of values in the base, in the manifests, in the live
+//! state and in the base branch.
 
 use serde_json::{Value, json};
 
@@ -7,14 +8,14 @@ use super::generate::policy;
 use crate::model::*;
 use crate::plan::{self, Bases, Cause, Options, Plan, ServiceKind, Side};
 
-/// A kind of field, with two or three values by their numbers.
+/// A field of a service, with functions that set it to one of two or three numbered values.
 struct Field {
     path: &'static str,
     api: Api,
     values: usize,
     wanted: fn(&mut DesiredService, usize),
     live: fn(&mut LiveService, usize),
-    /// Takes the field out of a manifest; none if a manifest needs it.
+    /// Removes the field from a manifest. `None` if a manifest must declare the field.
     undeclared: Option<fn(&mut DesiredService)>,
 }
 
@@ -30,12 +31,12 @@ fn number(n: usize) -> u32 {
     n as u32 + 1
 }
 
-/// Returns a manifest's version set. Adds it if there is none.
+/// Returns the version set with this name in a manifest. Adds it if the manifest has none.
 fn wanted_set<'a>(service: &'a mut DesiredService, name: &str) -> &'a mut DesiredVersionSet {
     service.version_sets.get_or_insert_default().entry(name.into()).or_default()
 }
 
-/// Returns a live version set. Adds it if there is none.
+/// Returns the version set with this name in a live service. Adds it if the service has none.
 fn live_set_of<'a>(service: &'a mut LiveService, name: &str) -> &'a mut VersionSet {
     service.version_sets.entry(name.into()).or_insert_with(|| live_set(0, 0))
 }
@@ -59,7 +60,8 @@ fn set_live_preference(service: &mut LiveService, model: &str, params: &Value) {
     live_set_of(service, "release").llm_model_preferences = [("Engage".to_owned(), preference)].into();
 }
 
-/// Adds the live version set `dev`, with a field that no manifest has; as number 0, adds nothing.
+/// Adds the live version set `dev` with pins that depend on `n`, and with a field that no manifest has. Adds nothing if
+/// `n` is 0.
 fn set_live_dev(service: &mut LiveService, n: usize) {
     if n > 0 {
         *live_set_of(service, "dev") = live_set(n as u32, 1);
@@ -72,7 +74,7 @@ fn set_wanted_dev(service: &mut DesiredService, n: usize) {
     service.version_sets = if n > 0 { sets(&[("dev", n as u32, 1)]) } else { sets(&[]) };
 }
 
-/// Returns a field of Classic that a manifest needs.
+/// Returns a field that exists on Classic and that every manifest must declare.
 fn field(
     path: &'static str,
     wanted: fn(&mut DesiredService, usize),
@@ -81,7 +83,7 @@ fn field(
     Field { path, api: Api::Classic, values: 3, wanted, live, undeclared: None }
 }
 
-/// Returns the fields of services on both APIs.
+/// Returns the fields of services that both APIs have, without version sets.
 fn own_fields() -> Vec<Field> {
     vec![
         Field {
@@ -140,7 +142,7 @@ fn own_fields() -> Vec<Field> {
     ]
 }
 
-/// Returns fields of version sets, and a version set that may be absent.
+/// Returns fields of version sets, including those of a version set that may be absent.
 fn set_fields() -> Vec<Field> {
     vec![
         Field {
@@ -179,7 +181,7 @@ fn set_fields() -> Vec<Field> {
     ]
 }
 
-/// Returns settings of Platform: a single one, and values in blocks.
+/// Returns settings of the Platform API: a single value, and values inside blocks.
 fn platform_fields() -> Vec<Field> {
     vec![
         Field {
@@ -249,7 +251,7 @@ pub(super) fn plan_with_causes(
     plan::with_causes(plan.clone(), side(desired), &bases, snapshot, options.api)
 }
 
-/// Returns all causes of a plan: of services, and of changes by path.
+/// Returns all causes in a plan: the cause of each whole service, and the cause of each changed value with its path.
 pub(super) fn causes(plan: &Plan) -> Vec<(String, Option<Cause>)> {
     let services = plan.services.iter().filter(|service| service.kind != ServiceKind::Update);
     let whole = services.map(|service| (format!("{} as a whole", service.name), service.cause));

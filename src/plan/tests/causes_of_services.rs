@@ -1,4 +1,4 @@
-//! Tests of the causes of created, retired, renamed and replaced services, and of rules for all states.
+//! Tests of the causes of created, retired, renamed and replaced services, and of rules that apply to all states.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -187,7 +187,7 @@ fn a_renamed_service_is_compared_with_the_manifest_of_its_former_name() {
         assert_eq!(cause_at(&plan, "service"), Some(*name), "row {number}");
         assert_eq!(cause_at(&plan, "description"), Some(*description), "row {number}");
     }
-    // It has been renamed live, by a user or by an interrupted run.
+    // The service has been renamed live, by a user or by an interrupted run.
     for name in ["Shop", "Shop (renaming 65f0c1)"] {
         let services = [described(live("65f0c1", name, "A1"), "Changed")];
         let plan = make_plan(&here, &table[0].0, None, services, &options());
@@ -221,7 +221,7 @@ fn blocks_of_different_shape_are_conflicts() {
         let plan = make_plan(&says(here), &says(base), None, [service], &options);
         assert_eq!(cause_at(&plan, path), Some(Cause::Both), "{path}");
     }
-    // A tag's name may have dots, but it is not part of another tag.
+    // A tag's key may contain dots, but it is not a part of another tag.
     let tagged = |tags: &[&str]| {
         let tags = tags.iter().map(|tag| ((*tag).to_owned(), None)).collect();
         manifest(|service| service.tags = Some(tags))
@@ -240,7 +240,7 @@ fn a_field_that_the_base_ignored_is_changed_by_the_manifest() {
     let services = || [described(live("s1", "Desk", "A1"), "Changed")];
     let plan = make_plan(&here, &ignoring, None, services(), &options());
     assert_eq!(cause_at(&plan, "description"), Some(Cause::Manifest));
-    // The base is read with its own rules.
+    // The base has its own rules, such as its own ownership value.
     let former =
         Policy { ownership: Ownership { value: "former".to_owned(), ..Ownership::default() }, ..policy() };
     let mut owned = live("s1", "Desk", "A1");
@@ -320,7 +320,7 @@ fn advice_is_given_once() {
     );
 }
 
-/// Returns a plan without its causes.
+/// Removes all causes from a plan, and returns the plan.
 fn without_causes(mut plan: Plan) -> Plan {
     for service in &mut plan.services {
         service.cause = None;

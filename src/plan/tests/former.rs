@@ -1,4 +1,4 @@
-//! Chains of replacements: a service is replaced again while former services still exist, active or not.
+//! Tests of chains of replacements: a service is replaced again while former services still exist, active or not.
 
 use insta::assert_snapshot;
 
@@ -15,8 +15,8 @@ fn replacing(service: &mut LiveService, old: &str) {
     service.tags.insert(TAG_REPLACES.to_owned(), Some(old.to_owned()));
 }
 
-/// Returns Coach with agent A3, which replaced the one with A2, which replaced the one with A1. `active` says which of the
-/// former two are active.
+/// Returns the service Coach with agent A3 and its two former services, with the agents A1 and A2. `active` says for
+/// each of the former services whether it is active.
 fn chain(active: [bool; 2]) -> Snapshot {
     let mut first = live(FIRST, "Coach (replaced 2026-11-20 65f0c1)", "A1");
     let mut second = live(SECOND, "Coach (replaced 2026-11-21 65f0c1b)", "A2");
@@ -27,7 +27,7 @@ fn chain(active: [bool; 2]) -> Snapshot {
     snapshot([first, second, third])
 }
 
-/// Returns a manifest with this agent and this way to retire.
+/// Returns a manifest with this agent and this value of `lifecycle.retire`.
 fn coach(agent: &str, retire: Retire) -> Desired {
     let mut coach = wanted("Coach", agent);
     coach.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
@@ -65,7 +65,7 @@ fn a_chain_of_former_services_is_deleted_from_its_beginning() {
     ");
 }
 
-/// Wherever a run is interrupted, the next one continues, and at every moment one of the services is active.
+/// Wherever a run is interrupted, the next run continues. At every moment one of the services is active.
 #[test]
 fn a_replacement_of_a_replaced_service_goes_on_wherever_it_was_interrupted() {
     for (api, retire) in [
@@ -84,7 +84,7 @@ fn a_replacement_of_a_replaced_service_goes_on_wherever_it_was_interrupted() {
                 let end = verify::outcome(&interrupted, &rest.steps, api);
                 let coaches = end.services.iter().filter(|service| service.agent.as_str() == "a4").count();
                 assert_eq!(coaches, 1, "no second copy after {finished_steps} of\n{}", steps(&whole));
-                // The next commit comes before the rest is done: with another agent, and with a renamed manifest.
+                // The manifests change before the rest is done: once the agent changes, and once the name.
                 plan_and_verify(&coach("A2", retire), &interrupted, &options);
                 let mut renamed = coach("A1", retire).services.remove("Coach").expect("declared");
                 renamed.name = "Trainer".into();
@@ -95,7 +95,7 @@ fn a_replacement_of_a_replaced_service_goes_on_wherever_it_was_interrupted() {
     }
 }
 
-/// Returns an inactive service, and the active one that it had replaced.
+/// Returns an inactive service and the active former service that it had replaced.
 fn chain_after_going_back() -> Snapshot {
     let mut reverted = chain([false, true]);
     reverted.services[2].active = false;
@@ -103,8 +103,12 @@ fn chain_after_going_back() -> Snapshot {
     reverted
 }
 
+<<<<<<< HEAD
 /// An operator deactivated the service and activated the one before it. The next run undoes that, unless the manifest
 /// ignores `active`.
+=======
+/// An operator deactivated the service and activated its former service again. The manifest does not set `active:`.
+>>>>>>> r-plan
 #[test]
 fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active_is_ignored() {
     let reverted = chain_after_going_back();
@@ -117,12 +121,14 @@ fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active
     let plan = plan_and_verify(&ignoring(Retire::Deactivate), &reverted, &platform());
     assert_snapshot!(steps(&plan), @"");
     assert_eq!(plan.orphans.len(), 1);
-    // It is in no manifest. `--prune` retires it as the manifest of its successor says, in one run.
+    // The former service is in no manifest. `--prune` retires it in one run, in the way that the manifest of its
+    // successor declares.
     let prune = Options { prune: true, ..platform() };
     let plan = plan_and_verify(&ignoring(Retire::Delete), &chain_after_going_back(), &prune);
     assert_snapshot!(steps(&plan), @"1 retire 65f0c1bb0000000000000002 (delete)");
-    // If the manifest wants the service active, the former one is retired after the activation.
+    // If the manifest wants the service to be active, the former service is retired after the activation.
     let mut desired = coach("A3", Retire::Deactivate);
+<<<<<<< HEAD
     for active in [None, Some(true)] {
         desired.services.get_mut("Coach").expect("declared").active = active;
         assert_eq!(
@@ -132,6 +138,14 @@ fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active
         );
     }
     // If it wants the service inactive, the former one is retired, too.
+=======
+    desired.services.get_mut("Coach").expect("declared").active = Some(true);
+    assert_snapshot!(steps(&plan_and_verify(&desired, &reverted, &platform())), @r"
+    1 update 65f0c1cc0000000000000003 active=true
+    2 retire 65f0c1bb0000000000000002 (deactivate) active=false after 1
+    ");
+    // If the manifest wants the service to be inactive, the former service is retired, too.
+>>>>>>> r-plan
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(steps(&plan_and_verify(&desired, &reverted, &platform())), @"1 retire 65f0c1bb0000000000000002 (deactivate) active=false");
 }
@@ -173,7 +187,7 @@ fn several_active_services_with_one_name_are_a_problem_with_their_ids() {
     }
 }
 
-/// The new service of a replacement is itself being replaced before it has taken its name.
+/// The new service of a replacement is itself being replaced before it has its final name.
 #[test]
 fn a_replacement_of_a_service_that_has_not_taken_its_name_goes_on() {
     let mut first = live(FIRST, "Coach (replaced 2026-11-20 65f0c1)", "A1");
@@ -187,15 +201,20 @@ fn a_replacement_of_a_service_that_has_not_taken_its_name_goes_on() {
         service.active = false;
     }
     let unfinished = snapshot([first, second, third]);
+<<<<<<< HEAD
     assert_snapshot!(steps(&plan_and_verify(&coach("A3", Retire::Deactivate), &unfinished, &platform())), @"1 hand over 65f0c1bb0000000000000002 name=Coach (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Coach active=true");
     // If its replacement is no longer wanted, the newest one is abandoned in the same run.
+=======
+    assert_snapshot!(steps(&plan_and_verify(&coach("A3", Retire::Deactivate), &unfinished, &platform())), @"1 hand over 65f0c1bb0000000000000002 name=Coach (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Coach");
+    // If the second replacement is no longer wanted, its new service is abandoned in the same run.
+>>>>>>> r-plan
     assert_snapshot!(steps(&plan_and_verify(&coach("A2", Retire::Deactivate), &unfinished, &platform())), @r"
     1 update 65f0c1bb0000000000000002 name=Coach active=true
     2 abandon 65f0c1cc0000000000000003 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by
     ");
 }
 
-/// The old service has another name now, and the plan removes it, so its unfinished replacement has nothing to replace.
+/// The old service has another name now, and the plan removes it. So its unfinished replacement has nothing to replace.
 #[test]
 fn an_unfinished_replacement_of_a_service_that_this_plan_removes_is_abandoned_at_once() {
     let mut unfinished = live(SECOND, "Coach (replacing 65f0c1)", "A2");
@@ -220,8 +239,8 @@ fn an_unfinished_replacement_of_a_service_that_this_plan_removes_is_abandoned_at
     ");
 }
 
-/// `--prune` retires the new service of an unfinished replacement that an operator activated. Otherwise a later run would
-/// continue the replacement.
+/// `--prune` retires the new service of an unfinished replacement that an operator activated. Otherwise a later run
+/// would continue the replacement.
 #[test]
 fn an_unfinished_new_service_that_is_retired_is_abandoned_by_the_same_step() {
     let mut unfinished = live(SECOND, "Coach (replacing 65f0c1)", "A2");
@@ -235,7 +254,8 @@ fn an_unfinished_new_service_that_is_retired_is_abandoned_by_the_same_step() {
     assert_snapshot!(steps(&plan), @"1 retire 65f0c1bb0000000000000002 (deactivate) name=Coach (abandoned 2026-11-22 65f0c1) active=false tags=managed_by");
 }
 
-/// The losing one of two runs gave the former service its name back while the other run activated the new one.
+/// Of two concurrent runs, the losing run gave the former service its name back while the other run activated the new
+/// service.
 #[test]
 fn a_former_service_that_got_its_name_back_is_renamed_before_the_new_one_is_deactivated() {
     let mut former = live(FIRST, "Coach", "A1");

@@ -1,4 +1,4 @@
-//! Generators of random desired and live states, small enough that names and agents often coincide.
+//! Generates random desired and live states, small enough that names and agents often coincide.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ fn max_removals() -> impl Strategy<Value = MaxRemovals> {
     prop_oneof![(0..4_usize).prop_map(MaxRemovals::Count), share]
 }
 
-/// Generates policies that refuse some plans.
+/// Generates project rules that refuse some plans.
 pub(crate) fn policies(api: Api) -> impl Strategy<Value = Policy> {
     let retire = match api.deletes_services() {
         true => vec![Retire::Deactivate, Retire::Keep, Retire::Delete],
@@ -48,7 +48,7 @@ pub(crate) fn policies(api: Api) -> impl Strategy<Value = Policy> {
     )
 }
 
-/// Generates the options with other flags.
+/// Generates variants of `options` with random flags.
 pub(crate) fn flags(options: Options) -> impl Strategy<Value = Options> {
     let max_removals = prop::option::weighted(0.3, max_removals());
     let owner = prop::option::of(select(vec!["sisters", "cousins"]).prop_map(str::to_owned));
@@ -154,7 +154,7 @@ fn one_wanted(api: Api, name: &'static str) -> impl Strategy<Value = DesiredServ
             tags,
             lifecycle,
             active,
-            // Only names earlier in the alphabet, because the loader refuses circles.
+            // Only names earlier in the alphabet, because the loader refuses cycles.
             depends_on: depends.filter(|other| *other < name).into_iter().map(ServiceName::from).collect(),
             ..wanted(name, agent)
         },
@@ -167,8 +167,8 @@ fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
             names.into_iter().map(|name| one_wanted(api, name).boxed()).collect::<Vec<_>>()
         })
         .prop_map(|services| {
-            // As the loader guarantees, no two manifests are renamed from one name, none from its own, and dependencies
-            // are declared.
+            // As the loader guarantees, no two manifests have the same `renamed_from`, none has its own name there, and
+            // dependencies are declared.
             let names: BTreeSet<ServiceName> = services.iter().map(|service| service.name.clone()).collect();
             let mut used = BTreeSet::new();
             desired(services.into_iter().map(|mut service| {
@@ -218,7 +218,7 @@ fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
                 .collect::<Vec<_>>()
         })
         .prop_map(move |mut services| {
-            // As the server guarantees, no two active services have one name.
+            // As the server guarantees, no two active services have the same name.
             let mut active = BTreeSet::new();
             for service in &mut services {
                 service.active = service.active && active.insert(service.name.clone());
@@ -240,8 +240,8 @@ fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
         })
 }
 
-/// Generates a desired and a live state for an API. Some states swap the names of two services, because chance alone would
-/// hardly ever do so.
+/// Generates a desired and a live state for an API. Some states swap the names of two services, because random states
+/// would hardly ever do so.
 pub(crate) fn state(api: Api) -> impl Strategy<Value = (Desired, Snapshot)> {
     (all_wanted(api), all_live(api), prop::bool::weighted(0.15)).prop_map(|(mut desired, snapshot, swap)| {
         if swap {
@@ -277,7 +277,8 @@ pub(crate) fn states() -> impl Strategy<Value = (Api, Desired, Snapshot)> {
         .prop_map(|(api, (desired, snapshot))| (api, desired, snapshot))
 }
 
-/// Returns the properties of a final state that tests compare: names, activity, agents, tags and version sets.
+/// Returns the properties of a final state that tests compare: names, whether services are active, agents, numbers of
+/// tags, and version sets.
 pub(crate) fn final_state(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -295,7 +296,8 @@ pub(crate) fn final_state(
     final_state
 }
 
-/// Returns a configuration with the same cases in every run. `PROPTEST_CASES=20000` makes a run long.
+/// Returns a configuration with which every run tests the same cases. The environment variable `PROPTEST_CASES` changes
+/// the number of cases, such as 20000 for a long run.
 pub(crate) fn config() -> ProptestConfig {
     ProptestConfig {
         rng_seed: RngSeed::Fixed(20_261_122),

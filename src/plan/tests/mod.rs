@@ -1,4 +1,5 @@
-//! Planning scenarios and properties. The verifier approves the plan of every scenario, and a second plan is empty.
+//! Tests of planning with scenarios and random states. The verifier must approve the plan of every scenario, and a
+//! second plan after it must be empty.
 
 mod absence;
 pub(crate) mod build;

@@ -1,4 +1,4 @@
-//! New services: pins that guardrails require of them, and services that may be an orphan under a new name.
+//! Tests of new services: pins that guardrails require, and new services that may be an orphan under a new name.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -46,7 +46,7 @@ fn a_new_service_must_be_pinned_where_pins_are_required() {
         }
         coach.version_sets = sets(&[("release", 3, 5)]);
         plan_pinned(&coach, &snapshot([]), &options).expect("it is pinned, and has no version set `dev`");
-        // The loader refuses a version set with only one of two pins. The planner refuses it, too.
+        // The loader refuses a version set that has only one of the two pins. The planner refuses it, too.
         coach.version_sets = sets(&[("release", 3, 5), ("dev", 3, 0)]);
         assert!(refusal(plan_pinned(&coach, &snapshot([]), &options)).contains("version set `dev`"));
     }

@@ -1,4 +1,4 @@
-//! The services that a plan may take over and prune, and plans that are limited to the services of a saved one.
+//! Tests of taking over and pruning services, and of plans that are limited to the services of a saved plan.
 
 use super::build::*;
 use crate::model::*;
@@ -18,9 +18,9 @@ fn pruning_needs_a_written_ownership_value() {
     let shared = Policy::default();
     let error = plan(&desired, &state, &shared, &prune).expect_err("refused");
     assert!(error.is_refusal() && error.problems[0].message.contains("needs `ownership.value`"), "{error:?}");
-    // It is refused even if there is nothing to prune.
+    // `--prune` is refused even if there is nothing to prune.
     assert!(plan(&desired, &snapshot([live("x", "X", "A1")]), &shared, &prune).is_err());
-    // Without enforced guardrails, it is a finding if the plan would retire something.
+    // If guardrails are not enforced, the refusal is a finding, and only if the plan would retire something.
     let unenforced = Options { enforce_guardrails: false, ..prune.clone() };
     let report = plan(&desired, &state, &shared, &unenforced).expect("a plan");
     assert!(report.findings.iter().any(|finding| finding.is_refusal()), "{:?}", report.findings);
@@ -43,7 +43,7 @@ fn services_are_taken_over_from_one_owner() {
     let only = Options { only: ["X".into()].into(), ..take_over_from("sisters") };
     let made_plan = try_plan(&desired, &state, &only).expect("a plan");
     assert_eq!(steps(&made_plan), "1 update x tags=managed_by");
-    // The verifier knows from which owner services may be taken over.
+    // The verifier knows from which project services may be taken over.
     let other = Options { take_over: Some("cousins".to_owned()), ..only };
     let violations = verify::verify(&desired, &state, &own_policy(), &other, &made_plan);
     assert!(violations.iter().any(|one| one.contains("does not own")), "{violations:?}");

@@ -1,5 +1,5 @@
-//! States after two concurrent runs with different manifests, or after an interrupted run and a change of the manifests.
-//! The next run can be planned, and one run is enough.
+//! Tests with the states that remain after two concurrent runs with different manifests, or after an interrupted run
+//! and a change of the manifests. From each state, the next run can be planned and is enough to converge.
 
 use super::build::*;
 use crate::model::*;
@@ -13,7 +13,7 @@ fn options_for(api: Api) -> Options {
     Options { api, ..options() }
 }
 
-/// Returns the service, but inactive.
+/// Returns the same service, but inactive.
 fn inactive(service: LiveService) -> LiveService {
     LiveService { active: false, ..service }
 }
@@ -37,7 +37,7 @@ fn unowned(mut service: LiveService) -> LiveService {
     service
 }
 
-/// Returns a manifest with `renamed_from`, and with replacements allowed on both APIs.
+/// Returns a manifest with `renamed_from`. It allows replacements on both APIs.
 fn renamed(name: &str, agent: &str, from: &str) -> DesiredService {
     let mut wanted = wanted(name, agent);
     wanted.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
@@ -49,12 +49,13 @@ fn plan_verified(manifests: &[DesiredService], services: &[LiveService], options
     plan_and_verify(&desired(manifests.iter().cloned()), &snapshot(services.iter().cloned()), options)
 }
 
-/// One run renames Delta to Carol by replacement, and the other one creates Carol. So the replacement can never finish.
+/// One run renames Delta to Carol by replacement, and another run creates Carol. So the replacement can never finish.
 #[test]
 fn an_unfinished_replacement_is_abandoned_if_another_active_service_has_the_name() {
     for api in [Api::Classic, Api::Platform] {
         let delta = || live(OLD, "Delta", "A1");
-        // Unchanged; retired by the other run; renamed by a cut-over that was neither finished nor undone.
+        // The old service is unchanged, retired by the other run, or renamed by a cut-over that was neither finished
+        // nor undone.
         let olds = [
             delta(),
             inactive(delta()),
@@ -75,7 +76,7 @@ fn an_unfinished_replacement_is_abandoned_if_another_active_service_has_the_name
     }
 }
 
-/// The holder of the name is renamed, so the replacement goes on.
+/// The service that has the final name is renamed, so the replacement can continue.
 #[test]
 fn an_unfinished_replacement_goes_on_if_the_holder_of_the_name_is_renamed() {
     for api in [Api::Classic, Api::Platform] {
@@ -108,12 +109,12 @@ fn a_temporary_name_stays_if_another_service_has_the_final_name() {
         assert_eq!(plan.ids[&ServiceName::from("Echo")].as_str(), HOLDER);
         assert_eq!(plan.orphans.len(), 1, "the service with the temporary name is an orphan");
         assert!(plan.findings.iter().any(|finding| finding.message.contains("keeps its temporary name")));
-        // The same is true if no project owns the other service yet.
+        // The same is true if no project owns the second service yet.
         let services = [temporary.clone(), unowned(holder.clone())];
         let plan = plan_verified(&[wanted("Echo", "A2")], &services, &options_for(api));
         assert_eq!(plan.ids[&ServiceName::from("Echo")].as_str(), HOLDER, "{api:?}");
         assert!(!steps(&plan).contains(OLD), "{api:?}:\n{}", steps(&plan));
-        // An inactive service does not displace one in use.
+        // An inactive service does not displace an active one.
         if api == Api::Classic {
             let plan =
                 plan_verified(&[wanted("Echo", "A1")], &[temporary, inactive(holder)], &options_for(api));
@@ -132,7 +133,7 @@ fn an_interrupted_swap_goes_on_if_the_manifests_are_the_same() {
     }
 }
 
-/// The plan must not change a service of another project, so the user must decide.
+/// Another project owns the service that has the name. The plan must not change it, so the user must decide.
 #[test]
 fn an_unfinished_replacement_is_a_problem_if_a_service_of_another_project_has_the_name() {
     let mut holder = live(HOLDER, "Carol", "A2");
@@ -148,7 +149,7 @@ fn an_unfinished_replacement_is_a_problem_if_a_service_of_another_project_has_th
     assert_eq!(problems[0].service, Some("Carol".into()), "{problems:?}");
 }
 
-/// Two runs have replaced Delta, each with another name. With `--prune`, one run retires the service that no manifest
+/// Two runs have replaced Delta, each under another name. With `--prune`, one run retires the service that no manifest
 /// declares, and the next run does not mistake it for an unfinished replacement.
 #[test]
 fn one_of_two_replacements_of_the_same_service_is_retired_in_one_run() {
@@ -168,7 +169,8 @@ fn one_of_two_replacements_of_the_same_service_is_retired_in_one_run() {
 }
 
 /// One run swaps Carol and Echo, and the new Echo has a temporary name. Another run has begun to replace the old Echo,
-/// which is now Carol. The service with the temporary name takes its name, and the unfinished replacement is abandoned.
+/// which is now Carol. The service with the temporary name gets its final name, and the unfinished replacement is
+/// abandoned.
 #[test]
 fn an_unfinished_replacement_is_abandoned_if_another_service_is_being_renamed_to_its_name() {
     for api in [Api::Classic, Api::Platform] {

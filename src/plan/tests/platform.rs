@@ -1,4 +1,5 @@
-//! The differences of the Platform API: settings, temporary names, and one request for an agent and its pins.
+//! Tests of planning for the Platform API, where it differs from Classic: settings, temporary names, and one request
+//! for an agent and its pins.
 
 use insta::assert_snapshot;
 use serde_json::{Map, Value, json};
@@ -20,7 +21,8 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     object
 }
 
-/// Returns a live service as Platform returns it: without version sets, and with a value for every setting.
+/// Returns a live service in the form in which Platform returns it: without version sets, and with a value for every
+/// setting.
 pub(super) fn platform_live(id: &str, name: &str, agent: &str, settings: Value) -> LiveService {
     let mut service = live(id, name, agent);
     service.version_sets.clear();

@@ -1,4 +1,4 @@
-//! Replacements on the Platform API: temporary names, deletions, and changes after an interrupted run.
+//! Tests of replacements on the Platform API: temporary names, deletions, and changes after an interrupted run.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -62,7 +62,11 @@ fn a_new_service_whose_old_one_is_gone_is_activated() {
     assert_snapshot!(plan.findings[0].message, @"it is activated, because the service that it was created to replace is gone");
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 name=Coach");
+<<<<<<< HEAD
     // So is a new service that took over earlier and was deactivated later.
+=======
+    // A new service that was in use before and was deactivated later stays inactive.
+>>>>>>> r-plan
     desired.services.get_mut("Coach").expect("declared").active = None;
     interrupted.services[0].name = "Coach".into();
     assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 active=true");
@@ -173,10 +177,11 @@ fn a_later_deletion_of_a_former_service_counts_as_a_removal() {
     let mut interrupted = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Platform);
     let guardrails = Guardrails { max_removals: Some(MaxRemovals::Count(0)), ..Guardrails::default() };
     let policy = Policy { guardrails, ..own_policy() };
-    // A run that was interrupted between the cut-over and the deletion goes on: the replacement was allowed.
+    // If a run was interrupted between the cut-over and the deletion, the next run continues: the replacement was
+    // allowed.
     let rest = crate::plan::plan(&desired, &interrupted, &policy, &platform()).expect("allowed");
     assert_snapshot!(steps(&rest), @"1 retire 65f0c1aa-0000-4000-8000-000000000001 (delete)");
-    // A service that was deactivated earlier, and that a changed manifest now deletes, does count.
+    // A service that was deactivated earlier, and that is deleted because the manifest changed, counts as a removal.
     interrupted
         .services
         .iter_mut()

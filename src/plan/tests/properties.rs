@@ -1,4 +1,5 @@
-//! Properties of plans from random desired and live states: renames, swaps, replacements, removals, unfinished ones.
+//! Tests of properties that plans for all random states must have. The states include renames, swaps, replacements,
+//! removals and unfinished replacements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use super::generate::{config, final_state, flags, policies, policy, state, state
 use crate::model::*;
 use crate::plan::{self, Action, Options, Plan, PlanError, ProblemKind, Step, StepId, verify};
 
-/// Makes and verifies a plan; none if no plan can be made.
+/// Makes and verifies a plan. Returns `None` if no plan can be made.
 fn find_verified_plan(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Option<Plan> {
     verified_plan(desired, snapshot, &policy(), options).ok()
 }
@@ -26,7 +27,7 @@ fn verified_plan(
     Ok(plan)
 }
 
-/// Returns random inputs of planning.
+/// Generates random inputs of planning.
 fn plan_inputs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> {
     states().prop_flat_map(|(api, desired, mut snapshot)| {
         // Some agents have fewer versions than others.
@@ -37,13 +38,14 @@ fn plan_inputs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> 
     })
 }
 
-/// Returns the options with every flag that allows a refused plan.
+/// Returns the options together with every flag that can allow a refused plan.
 fn with_all_flags(options: &Options) -> Options {
     let max_removals = Some(MaxRemovals::Count(usize::MAX));
     Options { take_over: Some("sisters".to_owned()), allow_protected: true, max_removals, ..options.clone() }
 }
 
-/// Returns the steps done at every point where a run can be interrupted: between steps, and inside each cut-over.
+/// Returns the completed steps for each point at which a run can be interrupted. Such points are between two steps, and
+/// inside each cut-over.
 pub(super) fn interruptions(plan: &Plan) -> Vec<Vec<Step>> {
     let mut interruptions = Vec::new();
     for done in 0..=plan.steps.len() {
@@ -89,7 +91,8 @@ proptest! {
         prop_assert!(again.is_empty(), "the second plan is not empty:\n{}\nafter:\n{}", steps(&again), steps(&plan));
     }
 
-    /// The verifier refuses whatever a guardrail refuses. Both accept the plan with the flags that the refusal names.
+    /// The verifier must refuse every plan that a guardrail refuses. If the user gives the flags that the refusal
+    /// mentions, both must accept the plan.
     #[test]
     fn flags_allow_refused_plans_and_the_verifier_knows_the_rules((desired, snapshot, policy, options) in plan_inputs()) {
         let Err(refused) = verified_plan(&desired, &snapshot, &policy, &options) else { return Ok(()) };
@@ -134,7 +137,8 @@ proptest! {
         }
     }
 
-    /// Without enforced guardrails, refusals hide no changes. A plan that no guardrail refuses is the same either way.
+    /// If guardrails are not enforced, a refusal hides no changes. If no guardrail refuses a plan, the plan is the same
+    /// with and without enforcement.
     #[test]
     fn unenforced_guardrails_hide_nothing(
         (api, desired, mut snapshot) in states(), prune: bool, strict: bool, foreign in 0_usize..8,
@@ -183,7 +187,7 @@ proptest! {
     }
 }
 
-/// Tests the generators: many random states have a plan, and every kind of step occurs on both APIs.
+/// Tests the generators of random states: many states have a plan, and every kind of step occurs on both APIs.
 #[test]
 fn the_generators_reach_every_kind_of_step() {
     let common = ["create", "update", "rename early", "write", "delete", "hand over", "retire"];
@@ -228,7 +232,7 @@ fn check_every_kind_is_reached(api: Api, expected: &[&str]) {
     assert!(missing.is_empty(), "{api:?}: missing: {missing:?}; found: {kinds:?}");
 }
 
-/// Tests the generators: each guardrail refuses some states, and many states pass all of them.
+/// Tests the generators of random states: each guardrail refuses some states, and many states pass all of them.
 #[test]
 fn the_generators_reach_every_rule() {
     use proptest::strategy::ValueTree;

@@ -1,4 +1,4 @@
-//! Replacements: complete, interrupted, abandoned and overtaken ones.
+//! Tests of replacements: complete, interrupted, abandoned and overtaken ones.
 
 use insta::assert_snapshot;
 
@@ -6,7 +6,7 @@ use super::build::*;
 use crate::model::*;
 use crate::plan::Options;
 
-/// Returns a manifest with another agent, and the old service with more version sets and a behavior set.
+/// Returns a manifest with a new agent, and the old service with several version sets and a behavior set.
 fn replacement() -> (Desired, Snapshot) {
     let mut coach = wanted("Coach", "A2");
     coach.version_sets = sets(&[("release", 3, 5), ("staging", 1, 1)]);
@@ -66,8 +66,8 @@ fn an_unfinished_replacement_that_is_no_longer_wanted_is_abandoned() {
 fn of_two_concurrent_runs_the_slower_ones_service_is_abandoned() {
     let (desired, snapshot) = replacement();
     let whole = plan_and_verify(&desired, &snapshot, &options());
-    // The faster run is finished. The slower one created a service, failed in the cut-over, and gave the old service its
-    // name back.
+    // The faster run is finished. The slower run created a service, failed in the cut-over, and gave the old service
+    // its name back.
     let mut after = crate::plan::verify::outcome(&snapshot, &whole.steps, Api::Classic);
     let old = after
         .services

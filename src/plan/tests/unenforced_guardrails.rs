@@ -1,4 +1,5 @@
-//! Plans without enforced guardrails, as in drift reports: refusals become findings and hide no changes.
+//! Tests of plans for which guardrails are not enforced, as in drift reports: refusals become findings and hide no
+//! changes.
 
 use insta::assert_snapshot;
 

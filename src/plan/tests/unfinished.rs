@@ -1,4 +1,5 @@
-//! Unfinished replacements and renames, after later commits or concurrent runs changed what is wanted.
+//! Tests of unfinished replacements and renames, after later commits or concurrent runs changed the desired or the live
+//! state.
 
 use insta::assert_snapshot;
 
@@ -24,8 +25,13 @@ fn renamed(name: &str, from: &str, agent: &str) -> DesiredService {
     service
 }
 
+<<<<<<< HEAD
 /// The replacement of Echo was interrupted, and the next commit renames Echo to Carol. A service named Carol exists
 /// already. It keeps its name, and is activated if necessary.
+=======
+/// The replacement of Echo was interrupted, and the next commit renames Echo to Carol. A service named Carol already
+/// exists and is not changed.
+>>>>>>> r-plan
 #[test]
 fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let desired = desired([renamed("Carol", "Echo", "A2")]);
@@ -42,7 +48,7 @@ fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_
     }
 }
 
-/// The cut-over of Echo was interrupted after the rename of the old service, and Carol exists already.
+/// The cut-over of Echo was interrupted after the rename of the old service, and a service named Carol already exists.
 #[test]
 fn an_interrupted_hand_over_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let old = live(OLD, "Echo (replaced 2026-11-21 65f0c1)", "A3");
@@ -51,7 +57,8 @@ fn an_interrupted_hand_over_under_the_former_name_does_not_displace_the_holder_o
     assert_eq!(steps(&plan), "");
 }
 
-/// A swap was interrupted, and the next commit drops it. No manifest says where the service with the name goes.
+/// A swap was interrupted, and the next commit no longer asks for it. No manifest says which name the other service
+/// must get.
 #[test]
 fn an_interrupted_swap_that_no_manifest_continues_is_a_problem_with_advice() {
     let temporary = live(OLD, "Delta (renaming 65f0c1)", "A1");
@@ -68,7 +75,7 @@ fn an_interrupted_swap_that_no_manifest_continues_is_a_problem_with_advice() {
     );
 }
 
-/// The holder of the name is renamed in the same plan, so the replacement under the former name goes on.
+/// The service that has the new name is renamed in the same plan. So the replacement under the former name continues.
 #[test]
 fn an_unfinished_replacement_goes_on_if_the_holder_of_its_new_name_is_renamed() {
     let mut echo = renamed("Carol", "Echo", "A2");
@@ -84,8 +91,8 @@ fn an_unfinished_replacement_goes_on_if_the_holder_of_its_new_name_is_renamed() 
     ");
 }
 
-/// A rename with a new agent was interrupted before its cut-over, and the next commit reverts the rename. An inactive
-/// owned service has the name: that one is meant, as before.
+/// A rename with a new agent was interrupted before its cut-over, and the next commit reverts the rename. An owned
+/// inactive service has the name. It is the match, as before.
 #[test]
 fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_namesake() {
     let mut able = live(OTHER, "Able", "A3");
@@ -119,8 +126,8 @@ fn a_pruned_service_is_abandoned_by_the_same_step_if_its_predecessor_is_replaced
     ");
 }
 
-/// The replacement of Echo by Golf is unfinished, and the next commit renames Golf to Carol. Echo is in no manifest, but must
-/// stay active until Carol is.
+/// The replacement of Echo by Golf is unfinished, and the next commit renames Golf to Carol. Echo is in no manifest,
+/// but must stay active until Carol is active.
 #[test]
 fn a_pruned_service_is_retired_after_its_successor_is_activated() {
     let options = crate::plan::Options { prune: true, ..options() };
@@ -134,7 +141,7 @@ fn a_pruned_service_is_retired_after_its_successor_is_activated() {
     ");
 }
 
-/// A new Carol has replaced an inactive one. A replacement of Delta was interrupted, and Delta was pruned.
+/// A new service Carol has replaced an inactive one. A replacement of Delta was interrupted, and Delta was pruned.
 #[test]
 fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() {
     let mut former = live(OTHER, "Carol (replaced 2026-11-22 65f0c1b)", "A1");
@@ -149,8 +156,8 @@ fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() 
     assert_snapshot!(steps(&plan), @"1 update 65f0c1dd0000000000000004 active=true");
 }
 
-/// A chain of renames with new agents, the first one of an inactive service. Wherever a run is interrupted, the next one
-/// continues.
+/// A chain of renames with new agents, which begins with an inactive service. Wherever a run is interrupted, the next
+/// run continues.
 #[test]
 fn a_chain_of_replacements_with_new_names_goes_on_wherever_it_was_interrupted() {
     let mut inactive = live(OLD, "Baker", "A1");
@@ -177,7 +184,7 @@ fn a_chain_of_replacements_with_new_names_goes_on_wherever_it_was_interrupted() 
     }
 }
 
-/// An unfinished replacement of an inactive service is continued: its new service is not just activated.
+/// An unfinished replacement of an inactive service is continued. Its new service is not merely activated.
 #[test]
 fn an_unfinished_replacement_of_an_inactive_service_with_a_new_name_goes_on() {
     let mut old = live(OLD, "Baker", "A1");
@@ -188,7 +195,8 @@ fn an_unfinished_replacement_of_an_inactive_service_with_a_new_name_goes_on() {
     assert_snapshot!(steps(&plan_and_verify(&desired([able]), &state, &options())), @"1 hand over 65f0c1aa0000000000000001 name=Baker (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 active=true");
 }
 
-/// A swap was interrupted, and an inactive service has the name now. It does not displace the one in use.
+/// A swap was interrupted, and an inactive service has the final name now. It does not displace the service in use,
+/// which has a temporary name.
 #[test]
 fn an_inactive_namesake_does_not_displace_a_service_in_use_that_has_a_temporary_name() {
     let mut inactive = live(NEW, "Baker", "A2");
@@ -199,7 +207,8 @@ fn an_inactive_namesake_does_not_displace_a_service_in_use_that_has_a_temporary_
     assert_snapshot!(steps(&plan_and_verify(&manifests, &state, &options)), @"1 update 65f0c1aa0000000000000001 name=Baker description");
 }
 
-/// A run was interrupted between the rename and the activation, and another user has created a service with the name.
+/// A run was interrupted between the rename and the activation, and another user has created an unowned service with
+/// the name.
 #[test]
 fn an_unowned_service_does_not_displace_an_unfinished_replacement() {
     let mut unowned = live(OTHER, "Carol", "A1");

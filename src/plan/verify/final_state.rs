@@ -1,4 +1,4 @@
-//! Checks that after a plan the state is as the manifests declare.
+//! Checks that the live state after a plan has everything that the manifests declare.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,8 @@ use crate::model::{
 };
 
 impl Verifier<'_> {
-    /// Checks the state that all steps together produce.
+    /// Checks the state that all steps together produce, and adds a violation for each way in which it differs from the
+    /// manifests.
     pub(super) fn check_final_state(&mut self) {
         let is_touched =
             |name: &ServiceName| self.options.touched.as_ref().is_none_or(|all| all.contains(name));
@@ -60,7 +61,8 @@ impl Verifier<'_> {
         let name = &wanted.name;
         let ignored: BTreeSet<&str> = wanted.lifecycle.ignore.iter().map(|path| path.0[0].as_str()).collect();
         let is_ignored = |field: &str| before.is_some() && ignored.contains(field);
-        // The new service of a replacement was never in use if the old service is gone. It is activated like a new one.
+        // If the old service of a replacement is gone, the new service was never in use. It is activated like a newly
+        // created one.
         let is_new = before.is_none_or(|live| self.has_lost_predecessor(name, live));
         // A declared service is in service, unless its manifest says otherwise.
         let active = match before {
@@ -109,8 +111,8 @@ impl Verifier<'_> {
         violations
     }
 
-    /// Returns true if a service is the inactive new service of a replacement, with a temporary name, and its old
-    /// service does not exist.
+    /// Returns true if a service is the inactive new service of a replacement whose old service no longer exists. Such
+    /// a service has a temporary name.
     fn has_lost_predecessor(&self, name: &ServiceName, live: &LiveService) -> bool {
         let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
         let is_temporary = live.name.as_str().starts_with(&format!("{name} (replacing "));
@@ -146,7 +148,7 @@ impl Verifier<'_> {
     }
 }
 
-/// Returns true if a reference means the agent or context graph with this id.
+/// Returns true if a reference in a manifest stands for the agent or context graph with this id.
 fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text.as_str() == id.as_ref(),

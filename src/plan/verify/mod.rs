@@ -47,7 +47,7 @@ pub fn verify(
 }
 
 /// Returns the simulated live state after some steps of a plan, which run in the given order. From this state, tests
-/// make the next plan, as after a complete or interrupted apply.
+/// make the next plan, as if after a complete or interrupted apply.
 pub fn outcome(snapshot: &Snapshot, steps: &[Step], api: Api) -> Snapshot {
     let mut state = SimulatedState::new(snapshot, api);
     for step in steps {
@@ -93,7 +93,8 @@ pub fn structure(plan: &Plan) -> Vec<String> {
     violations
 }
 
-/// Returns the service that a step acts on, for actions whose service may be created by an earlier step.
+/// Returns the service that a step acts on, if an earlier step of the plan may create this service. Returns `None` for
+/// all other actions.
 fn target(action: &Action) -> Option<&Target> {
     match action {
         Action::WriteVersionSet { target, .. }
@@ -121,8 +122,8 @@ fn reaches(plan: &Plan, step: &Step, wanted: StepId) -> bool {
     false
 }
 
-/// Returns the steps in an order that the dependencies allow. Of the steps that can run next, the first is always
-/// chosen, or the last if `last` is true.
+/// Returns the steps in an order that the dependencies allow. If several steps can run next, the one with the lowest
+/// number is chosen, or the one with the highest number if `last` is true.
 fn ready_order(plan: &Plan, last: bool) -> Vec<&Step> {
     let mut open_dependencies: BTreeMap<StepId, usize> =
         plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();

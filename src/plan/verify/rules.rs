@@ -9,7 +9,8 @@ use crate::model::{
     TAG_REPLACES, VersionSetName,
 };
 
-/// The states before and after a plan, with the rules and options that the plan was made with.
+/// Checks a plan against the project's rules. Contains the states before and after the plan, and the options that the
+/// plan was made with.
 pub(super) struct RuleChecker<'a> {
     policy: &'a Policy,
     options: &'a Options,
@@ -18,7 +19,7 @@ pub(super) struct RuleChecker<'a> {
     after: &'a SimulatedState,
     /// The name of the manifest that each service matches before the plan.
     manifests: BTreeMap<&'a ServiceId, &'a ServiceName>,
-    /// The former services of manifests.
+    /// The ids of the former services of manifests.
     former: BTreeSet<&'a str>,
     /// The owned services by the names that they have after the plan. If several have the same name, an active one is
     /// listed.
@@ -46,7 +47,7 @@ impl<'a> RuleChecker<'a> {
     /// Returns the rules that the plan breaks.
     pub(super) fn violations(&self) -> Vec<String> {
         if !self.options.enforce_guardrails {
-            // A plan for a drift report keeps no rules. Its findings say which ones an apply would break.
+            // A plan for a drift report need not follow the rules. Its findings say which rules an apply would break.
             return Vec::new();
         }
         let mut violations: Vec<String> =
@@ -92,7 +93,7 @@ impl<'a> RuleChecker<'a> {
         self.policy.ownership.owns(&service.tags)
     }
 
-    /// Returns the number of removals that a rule allows.
+    /// Returns the number of removals that `max_removals` allows.
     fn allowed(&self, rule: MaxRemovals) -> usize {
         let owned =
             self.before.services.iter().filter(|service| service.active && self.is_owned(service)).count();
@@ -104,7 +105,7 @@ impl<'a> RuleChecker<'a> {
         }
     }
 
-    /// Returns true if a service was active and owned before the plan, and is no longer both after it.
+    /// Returns true if a service was active and owned before the plan, and is inactive, not owned or deleted after it.
     fn is_lost(&self, service: &LiveService) -> bool {
         let is_kept = |now: &LiveService| now.active && self.is_owned(now);
         service.active && self.is_owned(service) && !self.after.services.get(&service.id).is_some_and(is_kept)
@@ -142,7 +143,7 @@ impl<'a> RuleChecker<'a> {
         touched && (self.options.only.is_empty() || self.options.only.contains(name))
     }
 
-    /// Checks that one service is not removed, replaced or changed against a rule. Returns the violations.
+    /// Checks that the plan does not remove, replace or change one service against the rules. Returns the violations.
     fn check_service(&self, service: &LiveService) -> Vec<String> {
         let id = &service.id;
         let now = self.after.services.get(id);
@@ -174,7 +175,7 @@ impl<'a> RuleChecker<'a> {
         violations
     }
 
-    /// Returns true if `now` is the state in which this way of retiring leaves a service that was active and owned.
+    /// Returns true if `now` is the state of an active, owned service after it was retired as `how` says.
     fn is_retired_as(&self, now: Option<&LiveService>, how: Retire) -> bool {
         match (how, now) {
             (Retire::Delete, now) => now.is_none() && self.options.api.deletes_services(),
@@ -185,8 +186,8 @@ impl<'a> RuleChecker<'a> {
     }
 }
 
-/// Returns the ids of the services that the matched services have replaced, directly or through others. A service that
-/// matches a manifest itself ends the search.
+/// Returns the ids of the services that the matched services have replaced, directly or through others. The search
+/// stops at a service that itself matches a manifest.
 fn former_services<'a>(
     before: &'a Snapshot,
     manifests: &BTreeMap<&'a ServiceId, &'a ServiceName>,
@@ -210,8 +211,8 @@ fn former_services<'a>(
     former
 }
 
-/// Returns two answers for a version set: does it use the latest agent, and does it use the latest context graph?
-/// Returns `None` if the service does not have the version set.
+/// Returns two values for a version set: true if it uses the latest agent, and true if it uses the latest context
+/// graph. Returns `None` if the service does not have the version set.
 fn is_unpinned(service: &LiveService, name: &VersionSetName) -> Option<[bool; 2]> {
     let set = service.version_sets.get(name)?;
     Some([set.agent_version == Pin::Latest, set.context_graph_version == Pin::Latest])

@@ -1,12 +1,12 @@
-//! Compares nested settings with manifests, with the verifier's own code.
+//! Compares nested settings with manifests. The verifier has its own code for this and uses none of the planner's.
 
 use serde_json::{Map, Value};
 
 use crate::model::settings::{self, SettingField};
 use crate::model::{DesiredPreference, LlmPreference, same_json};
 
-/// Returns the path of a written value that no manifest names and that differs from the value of the replaced service.
-/// Returns `None` if there is no such value.
+/// Returns the path of the first written value that the manifest does not name and that differs from the value of the
+/// replaced service. Returns `None` if there is no such value.
 pub(super) fn undeclared(
     path: &str,
     written: &Value,
@@ -31,7 +31,8 @@ pub(super) fn undeclared(
     }
 }
 
-/// Returns true if the live values are as a manifest declares them. Values that the manifest does not name are ignored.
+/// Returns true if the live values equal those that a manifest declares. Values that the manifest does not name are
+/// ignored.
 pub(super) fn have_wanted_values(
     fields: &[SettingField],
     wanted: &Map<String, Value>,
@@ -41,8 +42,8 @@ pub(super) fn have_wanted_values(
     wanted.iter().all(|(key, wanted)| has_wanted_value(wanted, live.get(key), defaults.get(key)))
 }
 
-/// Returns true if a live value is as a manifest declares it. `default` is the value that the server uses if none is
-/// set.
+/// Returns true if a live value equals the one that a manifest declares. `default` is the value that the server uses if
+/// none is set.
 fn has_wanted_value(wanted: &Value, live: Option<&Value>, default: Option<&Value>) -> bool {
     match wanted {
         Value::Null => live.is_none() || live == default,
@@ -54,7 +55,7 @@ fn has_wanted_value(wanted: &Value, live: Option<&Value>, default: Option<&Value
     }
 }
 
-/// Returns true if a live preference has the controls that a manifest wants.
+/// Returns true if a live model preference has the experience controls that a manifest declares.
 pub(super) fn has_wanted_controls(wanted: &DesiredPreference, live: &LlmPreference) -> bool {
     match &wanted.experience_controls {
         None => true,
@@ -65,7 +66,7 @@ pub(super) fn has_wanted_controls(wanted: &DesiredPreference, live: &LlmPreferen
     }
 }
 
-/// Returns true if a live preference has the parameters that a manifest wants.
+/// Returns true if a live model preference has the parameters that a manifest declares.
 pub(super) fn has_wanted_params(wanted: &DesiredPreference, live: &LlmPreference) -> bool {
     wanted
         .params

@@ -1,4 +1,5 @@
-//! Simulates how the steps of a plan change the live state, with the verifier's own code.
+//! Simulates how the steps of a plan change the live state. The verifier has its own code for this and uses none of the
+//! planner's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +9,10 @@ use crate::model::{
     TAG_REPLACES, VersionSet, VersionSetName, merged,
 };
 
-/// The live state after some steps, with the indices that the checks need.
+/// The simulated live state after some steps, with lookup tables for the verifier's checks.
 pub(super) struct SimulatedState {
     api: Api,
-    /// A counter for new ids. No id is used twice, even if its service no longer exists.
+    /// A counter for the ids of simulated new services. No id is used twice, even if its service no longer exists.
     counter: u64,
     pub(super) services: BTreeMap<ServiceId, LiveService>,
     pub(super) created: BTreeMap<StepId, ServiceId>,
@@ -19,7 +20,7 @@ pub(super) struct SimulatedState {
     /// The number of services that have each name. Only active services count, unless inactive services may block names
     /// on this API.
     pub(super) holders: BTreeMap<ServiceName, usize>,
-    /// The services that have a tag `replaces`, by the id in that tag.
+    /// The services that have a tag `replaces`, grouped by the id in that tag.
     pub(super) replacements: BTreeMap<String, BTreeSet<ServiceId>>,
 }
 
@@ -43,7 +44,7 @@ impl SimulatedState {
         state
     }
 
-    /// Adds or changes a service, and updates the indices.
+    /// Adds a service or replaces its earlier state, and updates the lookup tables.
     pub(super) fn put(&mut self, service: LiveService) {
         self.remove(&service.id);
         if self.holds_name(&service) {
@@ -55,7 +56,7 @@ impl SimulatedState {
         self.services.insert(service.id.clone(), service);
     }
 
-    /// Returns a new id that no service has and that no test uses. All new ids have the same length.
+    /// Returns a new id that no service has and that no test uses otherwise. All new ids have the same length.
     fn new_id(&mut self) -> ServiceId {
         loop {
             let id = ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.counter));
@@ -70,7 +71,7 @@ impl SimulatedState {
         service.active || self.api == Api::Platform
     }
 
-    /// Removes a service.
+    /// Removes a service, so that it no longer counts for its name.
     fn remove(&mut self, id: &ServiceId) {
         if let Some(before) = self.services.remove(id)
             && self.holds_name(&before)
@@ -80,7 +81,7 @@ impl SimulatedState {
         }
     }
 
-    /// Returns the services that replace the service `old`, according to their tag.
+    /// Returns the services whose tag `replaces` contains the id of the service `old`.
     pub(super) fn replacements_of<'a>(&'a self, old: &ServiceId) -> impl Iterator<Item = &'a LiveService> {
         let old = old.as_str().to_owned();
         let ids = self.replacements.get(&old).into_iter().flatten();
@@ -115,7 +116,7 @@ impl SimulatedState {
         }
     }
 
-    /// Changes the simulated state as the step would.
+    /// Changes the simulated state in the way in which the step would change the live state.
     pub(super) fn apply(&mut self, step: &Step) {
         match &step.action {
             Action::Create(new) => {
@@ -180,7 +181,7 @@ impl SimulatedState {
     }
 }
 
-/// Returns the service that the server would create for a request.
+/// Returns the service that the server would create for a request with this content.
 fn created_service(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
     let NewService {
         name,

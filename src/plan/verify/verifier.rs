@@ -132,7 +132,8 @@ impl<'a> Verifier<'a> {
         self.originals.get(id).copied()
     }
 
-    /// Checks that the project owns a service that a step changes, or that a manifest has its name.
+    /// Checks that a step may change a service: the project owns it, or a manifest has its name. The service must not
+    /// belong to another project or to the platform itself.
     fn check_may_change(&mut self, step: &Step, id: &ServiceId) {
         let Some(live) = self.original(id) else {
             return self.report(step, "changes a service that does not exist");
@@ -150,8 +151,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that a service may be retired: the service that replaces it is active, or it is an orphan that `--prune`
-    /// may retire.
+    /// Checks that a service may be retired: either the service that replaces it is active, or it is an orphan that
+    /// `--prune` may retire.
     fn check_may_retire(&mut self, step: &Step, id: &ServiceId, how: Retire) {
         let Some(live) = self.original(id).cloned() else { return };
         let successors = self.state.successors_of(id);
@@ -213,7 +214,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that writing a version set changes it, and that none of its other fields is lost.
+    /// Checks that writing a version set changes it, and that no field that manifests can't declare is lost.
     fn check_may_write(&mut self, step: &Step, target: &Target, name: &VersionSetName, content: &VersionSet) {
         if name.is_edge() && self.options.api.makes_version_sets() {
             self.report(step, "writes `edge`");
@@ -241,7 +242,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Returns the services that a step may rename, activate, deactivate or create.
+    /// Returns the services that a step may rename, activate, deactivate or create. A created service is included after
+    /// its step was simulated.
     fn changed_services(&self, step: &Step) -> Vec<ServiceId> {
         let created = match &step.action {
             Action::Create(_) => self.state.created.get(&step.id).cloned(),
@@ -270,8 +272,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that after a step no name belongs to more services than the API allows. For most names that is one active
-    /// service.
+    /// Checks that after a step no name belongs to more services than the API allows. Most names may belong to only one
+    /// active service.
     fn check_names_unique(&mut self, step: &Step) {
         for id in self.changed_services(step) {
             let Some(name) = self.state.services.get(&id).map(|service| service.name.clone()) else {
@@ -284,8 +286,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that a service that was active and must stay active is active after a step: as the old or as the new
-    /// service.
+    /// Checks that a service that was active and must stay active is still active after a step, either itself or
+    /// through its new service.
     fn check_service_stays_active(&mut self, step: &Step) {
         for id in self.changed_services(step) {
             let Some(wanted) = self.manifests.get(&id) else { continue };
@@ -304,7 +306,7 @@ impl<'a> Verifier<'a> {
 
 /// Returns the maximum number of services that may have each name, for names with a maximum above 1. The API allows as
 /// many services with a name as there are before the plan. Inactive services that the plan does not change are added,
-/// because only the API knows if they count.
+/// because only the API knows whether they count.
 fn max_holders(snapshot: &Snapshot, plan: &Plan, options: &Options) -> BTreeMap<ServiceName, usize> {
     let mut max = SimulatedState::new(snapshot, options.api).holders;
     if options.api.inactive_services_hold_names() {

@@ -1,4 +1,5 @@
-//! Generates random sequences: commits of manifests, operators' edits between them, and interrupted runs.
+//! Generates random sequences: commits that change manifests, operators' edits between them, and runs that may be
+//! interrupted.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -9,32 +10,32 @@ use crate::plan::tests::build::{sets, wanted};
 pub(super) const NAMES: [&str; 4] = ["Able", "Baker", "Carol", "Delta"];
 const AGENTS: [&str; 3] = ["A1", "A2", "A3"];
 
-/// A change of the manifests. Indices choose among the names or among the declared services.
+/// A random change of the manifests. An [`Index`] selects the manifest to change.
 #[derive(Clone, Debug)]
 pub(super) enum ManifestChange {
-    /// Adds a manifest, unless the name is declared.
+    /// Adds a manifest with this name, unless one exists.
     Add(&'static str),
-    /// Removes a manifest.
+    /// Removes a manifest, unless it is the last one.
     Remove(Index),
-    /// Changes the agent.
+    /// Changes the agent of a manifest.
     Agent(Index, &'static str),
-    /// Renames a manifest, with or without `renamed_from`.
+    /// Renames a manifest. If the flag is true, the manifest gets `renamed_from`.
     Rename(Index, &'static str, bool),
-    /// Swaps the names of two manifests, each `renamed_from` the other.
+    /// Swaps the names of two manifests. Each gets the other's name in `renamed_from`.
     Swap(Index, Index),
-    /// Removes `renamed_from`.
+    /// Removes `renamed_from` from a manifest.
     RemoveRenamedFrom(Index),
-    /// Sets `active`.
+    /// Sets or removes `active` in a manifest.
     Active(Index, Option<bool>),
-    /// Sets `retire`.
+    /// Sets `lifecycle.retire` in a manifest.
     Retire(Index, Retire),
-    /// Sets `on_agent_change`.
+    /// Sets or removes `lifecycle.on_agent_change` in a manifest.
     OnAgentChange(Index, Option<OnAgentChange>),
-    /// Declares version sets, or none.
+    /// Declares exactly these version sets in a manifest.
     Sets(Index, Vec<&'static str>),
 }
 
-/// A change of the live services by an operator or another tool. Indices choose among them.
+/// A random change of the live services by an operator or another tool. An [`Index`] selects the service to change.
 #[derive(Clone, Debug)]
 pub(super) enum Edit {
     Activate(Index),
@@ -42,57 +43,60 @@ pub(super) enum Edit {
     /// Activates a service that the tool renamed.
     ActivateFormer(Index),
     Rename(Index, &'static str),
-    /// Gives a service a name like those that the tool gives, from a word and a base name.
+    /// Gives a service a name like those that the tool gives. It is made from a word, such as `replaced`, and a base
+    /// name.
     ToolName(Index, &'static str, &'static str),
-    /// Deletes a service; Platform only.
+    /// Deletes a service. Does nothing on Classic.
     Delete(Index),
-    /// Removes the tag `replaces`.
+    /// Removes the tag `replaces` from a service.
     RemoveReplaces(Index),
-    /// Lets the tag `replaces` refer to another service.
+    /// Changes the tag `replaces` of a service so that it refers to another service.
     ChangeReplaces(Index, Index),
-    /// Sets this project's ownership tag.
+    /// Gives a service this project's ownership tag.
     SetOwner(Index),
-    /// Removes the ownership tag.
+    /// Removes the ownership tag from a service.
     RemoveOwner(Index),
-    /// Sets the ownership tag of another project.
+    /// Gives a service the ownership tag of another project.
     SetOtherOwner(Index),
-    /// Creates a second active service with a service's name, although the API forbids it.
+    /// Creates a second active service with the name of a service, although the API forbids it. The flag says if this
+    /// project owns the new service.
     CreateNamesake(Index, bool),
-    /// Lets a unit test use the service, so that Classic refuses to deactivate it.
+    /// Adds a unit test that uses the service, so that Classic refuses to deactivate the service.
     UseInTest(Index),
-    /// Removes all such unit tests.
+    /// Removes all unit tests.
     RemoveTests,
 }
 
-/// The end of a run.
+/// The way in which a run ends.
 #[derive(Clone, Debug)]
 pub(super) enum End {
-    /// It runs all steps.
+    /// The run attempts all steps.
     Whole,
-    /// It is killed after some steps. If the flag is set and the next step is a cut-over, it is killed after its rename.
+    /// The run is killed after some steps. If the flag is set and the next step is a cut-over, the run is killed after
+    /// the rename in that cut-over.
     Killed(Index, bool),
-    /// The API refuses to activate new services, and the cut-overs are undone.
+    /// The API refuses to activate new services, so the run undoes its cut-overs.
     NoActivation,
 }
 
-/// A commit, edits of the live services after it, and a run.
+/// One round of a sequence: a commit, then edits of the live services, then a run.
 #[derive(Clone, Debug)]
 pub(super) struct Round {
     pub(super) changes: Vec<ManifestChange>,
     pub(super) edits: Vec<Edit>,
     pub(super) prune: bool,
-    /// Limits the run to one service.
+    /// The service to which `--only` limits the run, or `None` for all services.
     pub(super) only: Option<Index>,
     pub(super) end: End,
-    /// Selects one of the orders that the plan allows.
+    /// A seed that selects one of the orders in which the steps of the plan can run.
     pub(super) order: u64,
 }
 
-/// A sequence of rounds.
+/// A sequence of rounds, with the properties of the server and the project.
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     pub(super) api: Api,
-    /// True if inactive services hold their names. Platform does not say if they do.
+    /// True if inactive services block their names. The Platform API does not say if they do.
     pub(super) inactive_hold_names: bool,
     /// The way in which `--prune` retires services.
     pub(super) retire_orphans: Retire,
@@ -195,7 +199,8 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// Changes the manifests. As the loader guarantees, no two are renamed from one name, and none from its own.
+/// Changes the manifests. As the loader guarantees, no two manifests have the same `renamed_from`, and none has its own
+/// name there.
 pub(super) fn commit(desired: &mut Desired, change: &ManifestChange) {
     use ManifestChange as M;
     match change {
@@ -252,7 +257,7 @@ pub(super) fn commit(desired: &mut Desired, change: &ManifestChange) {
     }
 }
 
-/// Changes one declared service.
+/// Applies `edit` to the manifest that `which` selects.
 fn edit_manifest(desired: &mut Desired, which: &Index, edit: impl Fn(&mut DesiredService)) {
     if let Some(service) = choose(desired, which).and_then(|name| desired.services.get_mut(&name)) {
         edit(service);
@@ -264,7 +269,7 @@ fn choose(desired: &Desired, which: &Index) -> Option<ServiceName> {
     (!names.is_empty()).then(|| which.get(&names).clone())
 }
 
-/// Inserts a manifest with a new name. No other one may be renamed from the same name.
+/// Inserts a manifest under the new name `to`. Removes the same `renamed_from` from all other manifests.
 fn insert_renamed(
     desired: &mut Desired,
     mut service: DesiredService,

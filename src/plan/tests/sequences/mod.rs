@@ -1,5 +1,5 @@
-//! Random sequences of commits, interrupted runs and operators' edits. After any of them a correct plan can be made, and
-//! one uninterrupted run is enough.
+//! Tests with random sequences of commits, interrupted runs and operators' edits. After each sequence, a correct plan
+//! can be made, and one uninterrupted run is enough to converge.
 
 mod generate;
 mod play;
@@ -14,15 +14,15 @@ use crate::model::Api;
 use generate::sequences;
 use play::Failure;
 
-/// Plays four times as many sequences as `PROPTEST_CASES` says (256 without it). Reports the first failure of each kind,
-/// reduced to a small sequence.
+/// Plays random sequences, four times as many as `PROPTEST_CASES` says (256 if it is not set). Reports the first
+/// failure of each kind, reduced to a small sequence.
 #[allow(clippy::disallowed_macros, reason = "test output is only shown with --nocapture")]
 fn play_all(api: Api) {
     let count = 4 * Config::default().cases;
     let mut runner = TestRunner::deterministic();
     let strategy = sequences(api);
     let mut counts = play::Counts::default();
-    // The number of failures of each kind, and the first one of it.
+    // For each kind of failure: the number of failures, and the text of the first one.
     let mut failures: BTreeMap<&str, (usize, String)> = BTreeMap::new();
     for _ in 0..count {
         let mut tree = strategy.new_tree(&mut runner).expect("a sequence");
@@ -42,7 +42,7 @@ fn play_all(api: Api) {
     assert!(counts.planned * 10 > counts.runs * 8, "too few runs have a plan: {counts:?}");
 }
 
-/// Returns a smaller sequence that fails in the same way, with its failure.
+/// Returns text with a smaller sequence that fails in the same way, and with its failure.
 fn shrink(tree: &mut impl ValueTree<Value = generate::Sequence>, failure: Failure) -> String {
     let (mut sequence, mut failure) = (tree.current(), failure);
     let mut can_shrink = tree.simplify();

@@ -1,4 +1,4 @@
-//! Plays a sequence and checks every run.
+//! Plays a random sequence against a simulated server, and checks every run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::model::{
 use crate::plan::tests::build::{options, own_policy, steps};
 use crate::plan::{self, Action, Options, Plan, Problem, ProblemKind, Step, StepId, verify};
 
-/// A broken rule.
+/// A rule that was broken while a sequence was played.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) kind: &'static str,
@@ -21,14 +21,14 @@ fn fail<T>(kind: &'static str, message: impl Into<String>) -> Result<T, Failure>
     Err(Failure { kind, message: message.into() })
 }
 
-/// The numbers of runs, by result.
+/// The numbers of runs and plans, by result.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) runs: usize,
     pub(super) planned: usize,
-    /// Runs that were neither killed nor refused by the server.
+    /// The number of runs that were neither killed nor refused by the server.
     pub(super) complete: usize,
-    /// Plans that retire a former service.
+    /// The number of plans that retire a former service.
     pub(super) former_retired: usize,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Counts {
 ///
 /// # Errors
 ///
-/// The first broken rule.
+/// Errors if a rule is broken. The error describes the first broken rule.
 pub(super) fn play(sequence: &Sequence, counts: &mut Counts) -> Result<(), Failure> {
     let mut server = Server::new(sequence.api, sequence.inactive_hold_names);
     let mut desired = Desired::default();
@@ -62,7 +62,7 @@ pub(super) fn play(sequence: &Sequence, counts: &mut Counts) -> Result<(), Failu
     Ok(())
 }
 
-/// One run of the tool.
+/// The inputs of one run of the tool.
 struct Run<'a> {
     desired: &'a Desired,
     converged: Option<&'a Desired>,
@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
         fail("the verifier refuses the plan", format!("{violations:#?}\n{}\n{}", steps(&plan), show(state)))
     }
 
-    /// Runs once. Returns true if the live state has converged.
+    /// Makes a plan and applies it. Returns true if the live state has converged.
     fn execute(&self, server: &mut Server, round: &Round, counts: &mut Counts) -> Result<bool, Failure> {
         counts.runs += 1;
         let before = server.state.clone();
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
         Ok(self.options.only.is_empty())
     }
 
-    /// Checks that former services are retired as `retire` says, if their successor is active.
+    /// Checks that former services are retired as `lifecycle.retire` says, if the service that replaced them is active.
     fn check_former_retired(&self, state: &Snapshot) -> Result<(), Failure> {
         let is_owned = |service: &LiveService| self.policy.ownership.owns(&service.tags);
         let is_declared = |id: &str| {
@@ -179,7 +179,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Checks that services which are neither owned nor declared are unchanged, and that only declared ones are activated.
+    /// Checks that services that are neither owned nor declared are unchanged, and that only declared services are
+    /// activated.
     fn check_others_unchanged(
         &self,
         before: &Snapshot,
@@ -215,7 +216,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Checks that a problem says what to do, and names the services that can't be told apart.
+/// Checks that a problem contains advice, and names the services that can't be distinguished.
 fn check_problem(problem: &Problem, state: &Snapshot) -> Result<(), Failure> {
     let ids = state.services.iter().filter(|service| problem.message.contains(service.id.as_str())).count();
     let names_services = problem.kind != ProblemKind::Ambiguous || ids > 0;
@@ -225,7 +226,8 @@ fn check_problem(problem: &Problem, state: &Snapshot) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the ids of the services that this one replaced, directly or through others, the latest first.
+/// Returns the ids of the services that a service has replaced, directly or through others. The service that was
+/// replaced last comes first.
 fn predecessors<'s>(state: &'s Snapshot, service: &'s LiveService) -> Vec<&'s str> {
     let mut found: Vec<&str> = vec![service.id.as_str()];
     let mut at = Some(service);
@@ -244,7 +246,7 @@ struct Apply<'a> {
     server: &'a mut Server,
     plan: &'a Plan,
     created: BTreeMap<StepId, ServiceId>,
-    /// Active services that must stay active, themselves or their successors.
+    /// The active services that must stay active: either the service itself or one that replaces it.
     watched: Vec<(ServiceName, ServiceId)>,
     namesakes: BTreeMap<ServiceName, usize>,
 }
@@ -261,7 +263,8 @@ impl<'a> Apply<'a> {
             .filter_map(|wanted| Some((wanted.name.clone(), plan.ids.get(&wanted.name)?.clone())))
             .filter(|(_, id)| active(id))
             .collect();
-        // After a run that converged, the service with the name is the right one, whichever one this plan matches.
+        // After a run that converged, the active service with the manifest's name is the right one, even if this plan
+        // matches another.
         let is_renamed = |name: &ServiceName| {
             let from =
                 |wanted: &crate::model::DesiredService| wanted.lifecycle.renamed_from.as_ref() == Some(name);
@@ -278,7 +281,7 @@ impl<'a> Apply<'a> {
         Self { server, plan, created: BTreeMap::new(), watched, namesakes }
     }
 
-    /// Runs the steps in an order that the plan allows. Returns what the server refused.
+    /// Runs the steps in an order that their dependencies allow. Returns the refusals of the server.
     fn run(&mut self, round: &Round) -> Result<Vec<Refusal>, Failure> {
         let order = order(self.plan, round.order);
         let (last, inside) = match &round.end {
@@ -340,7 +343,7 @@ impl<'a> Apply<'a> {
         }
     }
 
-    /// Checks the rules that hold at every moment.
+    /// Checks the rules that must be true at every moment of a run.
     fn check_invariants(&self) -> Result<(), Failure> {
         for (name, count) in self.server.namesakes() {
             if count > self.namesakes.get(&name).copied().unwrap_or(1) {
@@ -360,7 +363,7 @@ impl<'a> Apply<'a> {
     }
 }
 
-/// Returns one of the orders that the plan allows.
+/// Returns the steps in one of the orders that their dependencies allow. `seed` selects the order.
 fn order(plan: &Plan, seed: u64) -> Vec<&Step> {
     let mut open: Vec<&Step> = plan.steps.iter().collect();
     let mut done: BTreeSet<StepId> = BTreeSet::new();

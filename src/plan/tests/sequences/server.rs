@@ -1,5 +1,5 @@
-//! The live services of a sequence, with rules of the API: it refuses names that are in use, and to deactivate services
-//! that a unit test uses.
+//! Simulates the server of a sequence. It refuses names that are in use, and refuses to deactivate a service that a
+//! unit test uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,24 +13,24 @@ type Tags = BTreeMap<String, Option<String>>;
 /// The reason why the server did not make a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Another service holds the name.
+    /// Another service has the name, so the name can't be used.
     NameHeld(ServiceName),
-    /// A unit test uses the service.
+    /// A unit test uses the service, so the service can't be deactivated.
     InUse,
-    /// The server refuses all activations in this round of the test.
+    /// The server refuses every activation in this round of the test.
     NoActivation,
-    /// The run was killed.
+    /// The run was killed before this change.
     Killed,
 }
 
-/// The live state of a sequence.
+/// The simulated server of a sequence, with its live services.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) api: Api,
     pub(super) inactive_hold_names: bool,
     pub(super) state: Snapshot,
     pub(super) used_in_tests: BTreeSet<ServiceId>,
-    /// The number of ids that were used. None is used twice.
+    /// The number of ids that were given to services so far. No id is given twice.
     ids: usize,
 }
 
@@ -47,7 +47,7 @@ impl Server {
         service.active || self.inactive_hold_names
     }
 
-    /// Returns the names that several active services have, with their number.
+    /// Returns each name that several active services have, with the number of these services.
     pub(super) fn namesakes(&self) -> BTreeMap<ServiceName, usize> {
         let mut active: BTreeMap<ServiceName, usize> = BTreeMap::new();
         for service in self.state.services.iter().filter(|service| service.active) {
@@ -64,11 +64,11 @@ impl Server {
         ServiceId::new(format!("{first:06x}{:018x}", self.ids))
     }
 
-    /// Makes the change of one request.
+    /// Makes the change that one request asks for. Returns the id of the new service if the request creates one.
     ///
     /// # Errors
     ///
-    /// A rule forbids it. Then nothing changes.
+    /// Errors if a rule of the API forbids the change. Then nothing changes.
     fn send(&mut self, action: Action) -> Result<Option<ServiceId>, Refusal> {
         let step = Step {
             id: StepId(1),
@@ -109,17 +109,18 @@ impl Server {
         Ok(created)
     }
 
-    /// Makes an update.
+    /// Changes the fields of a service, as one request. Returns an error if the server refuses the change.
     pub(super) fn update(&mut self, id: &ServiceId, update: &ServiceUpdate) -> Result<(), Refusal> {
         self.send(Action::Update { id: id.clone(), update: Box::new(update.clone()) }).map(|_| ())
     }
 
-    /// Makes the change of a step that needs only one request.
+    /// Makes the change of a step that needs only one request. Returns the id of the new service if the step creates
+    /// one.
     pub(super) fn run(&mut self, action: &Action) -> Result<Option<ServiceId>, Refusal> {
         self.send(action.clone())
     }
 
-    /// Makes an operator's change if the API allows it.
+    /// Makes an operator's edit. Does nothing if the API refuses the edit.
     pub(super) fn edit(&mut self, edit: &Edit) {
         let ids: Vec<ServiceId> = self.state.services.iter().map(|service| service.id.clone()).collect();
         if ids.is_empty() {
@@ -154,7 +155,8 @@ impl Server {
         }
     }
 
-    /// Returns the update that makes an edit, and its service; none if no service fits, or if no update makes the edit.
+    /// Returns the update that makes an edit, and the id of the service to change. Returns `None` if no service fits,
+    /// or if no update can make the edit.
     fn update_of(&self, edit: &Edit, ids: &[ServiceId]) -> Option<(ServiceId, ServiceUpdate)> {
         let active = |active| ServiceUpdate { active: Some(active), ..ServiceUpdate::default() };
         let rename = |name: &str| ServiceUpdate { name: Some(name.into()), ..ServiceUpdate::default() };
@@ -204,7 +206,7 @@ impl Server {
     }
 }
 
-/// Returns the action with the ids of services that earlier steps created.
+/// Returns a copy of the action that refers to created services by their ids instead of by the steps that created them.
 pub(super) fn with_created_ids(action: &Action, created: &BTreeMap<StepId, ServiceId>) -> Action {
     let mut action = action.clone();
     if let Action::WriteVersionSet { target, .. }
