@@ -1,4 +1,4 @@
-//! The rules of both APIs and their common state, without sockets or threads.
+//! Applies the rules of both APIs to their common state, without sockets or threads.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use crate::options::Options;
 use crate::platform::{Platform, is_platform};
 use crate::state::{Store, StoreError, World};
 
-/// Both APIs, and the [`World`] that contains their state.
+/// The two APIs, with the [`World`] that is their common state.
 pub(super) struct Core {
     pub(super) world: World,
     store: Store,
@@ -17,7 +17,8 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// Opens the state file and applies the seed. Removes the opened state file and the seed from `options`.
+    /// Opens the state file and applies the seed. Afterwards, `options` no longer contains the opened state file and
+    /// the seed.
     pub(super) fn open(options: &mut Options, now: SystemTime) -> Result<Self, StoreError> {
         let (store, before) = Store::open(options.state.as_deref(), options.opened_state.take())?;
         let mut world = before.clone();
@@ -30,8 +31,8 @@ impl Core {
         Ok(Self { world, store, classic, platform })
     }
 
-    /// Answers a request by the rules of its API. The rules change a copy of the world, which replaces the world
-    /// after it is stored.
+    /// Answers a request by the rules of its API. The rules change a copy of the world. The copy is stored, and then
+    /// replaces the world.
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         let mut next = self.world.clone();
         let answer = if is_platform(&request.path) {
@@ -51,7 +52,7 @@ impl Core {
         }
     }
 
-    /// Changes the world without the API's rules, and stores it. Changes nothing if the new state can't be stored.
+    /// Changes the world without applying the API's rules, and stores it. If it can't be stored, nothing changes.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         let mut next = self.world.clone();
         change(&mut next);

@@ -1,12 +1,12 @@
-//! Errors in seeds and fault files, with the line and the column.
+//! Errors in seed files and fault files, with their line and column.
 
-/// An error in a seed or a fault file.
+/// An error in a seed file or a fault file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {message}")]
 pub struct FileError {
-    /// The line, counted from 1. It is 0 if the line is unknown.
+    /// The line, counted from 1. 0 if the line is unknown.
     pub line: u64,
-    /// The column, counted from 1. It is 0 if the column is unknown.
+    /// The column, counted from 1. 0 if the column is unknown.
     pub column: u64,
     /// A description of the error.
     pub message: String,
@@ -18,7 +18,7 @@ impl FileError {
         let place = error.location();
         let (line, column) = place.map_or((0, 0), |place| (place.line(), place.column()));
         let message = error.without_snippet().to_string();
-        // `line` and `column` hold the location, so the message does not repeat it.
+        // The message must not repeat the location, because the fields `line` and `column` contain it.
         let end = format!(" at line {line}, column {column}");
         let message = message.strip_suffix(&end).unwrap_or(&message).to_owned();
         Self { line, column, message }

@@ -1,5 +1,5 @@
-//! The emulator without sockets or threads. A function call with a request returns the answer, by the same rules as
-//! the server.
+//! The emulator without sockets or threads. A function takes a request and returns the answer, by the same rules as the
+//! server.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::options::Options;
 use crate::state::{StoreError, World};
 
-/// An emulator that is called directly, without a network. Simulations in virtual time use it.
+/// An emulator that is called as a function, without a network. Simulations in virtual time use it.
 pub struct InProcess {
     core: Mutex<Core>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
@@ -31,8 +31,8 @@ impl InProcess {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a request. `target` is the path and query as a client would send them. The header names must be in
-    /// lower case.
+    /// Answers a request. `target` is the path and query as a client would send them. The names of the headers must be
+    /// in lower case.
     pub fn answer(&self, method: &str, target: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> Reply {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
@@ -48,11 +48,11 @@ impl InProcess {
         self.core().world.clone()
     }
 
-    /// Changes the state as an operator would, without the API's rules.
+    /// Changes the state as an operator would, without applying the API's rules.
     ///
     /// # Errors
     ///
-    /// Errors if the state file can't be written. Then nothing is changed.
+    /// Errors if the state file can't be written. In this case, nothing changes.
     pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         self.core().edit(change)
     }

@@ -1,34 +1,34 @@
-//! A hook that sees each request and can inject faults.
+//! A hook that is called for each request, and that can inject faults.
 
 use crate::faults::Fault;
 use crate::state::World;
 
 /// A hook that is called for each request. Tests and fault rehearsals implement it.
 pub trait Observer: Send + Sync {
-    /// Called for each request in the order of arrival, before the API processes it. Returns the fault to inject. If
-    /// it returns `None`, the server's own fault rules decide.
+    /// Called when a request arrives, in the order of arrival, before the API processes it. Returns the fault to
+    /// inject. If it returns `None`, the server's fault rules decide about the fault.
     fn before(&self, _request: &RequestInfo) -> Option<Fault> {
         None
     }
 
-    /// Called when a fault is injected, no matter if this observer or a fault rule of the server has chosen it.
+    /// Called when a fault is injected. The fault was chosen by this observer or by a fault rule of the server.
     fn fault_injected(&self, _request: &RequestInfo, _fault: &Fault) {}
 
-    /// Called after the API has processed a request and the state is stored, but before the answer is sent. It is not
-    /// called if a fault prevents the processing ([`Fault::is_processed`]).
+    /// Called when the API has processed a request and the state is stored, but before the answer is sent. Not called
+    /// if a fault prevents the processing ([`Fault::is_processed`]).
     fn after(&self, _request: &RequestInfo, _status: u16, _world: &World) {}
 }
 
-/// The data of a request that observers get.
+/// A request, as observers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestInfo {
-    /// The number of the request in the order of arrival. The first one has the number 1.
+    /// The number of the request in the order of arrival, counted from 1.
     pub number: u64,
     /// The HTTP method, such as `GET`.
     pub method: String,
     /// The path and query, as the client sent them.
     pub path: String,
-    /// The organization or workspace in the path. `None` if the path has none.
+    /// The organization or workspace in the path. `None` if the path contains neither.
     pub organization: Option<String>,
     /// The body as text. Bytes that are not UTF-8 are replaced.
     pub body: String,
@@ -39,13 +39,13 @@ pub struct RequestInfo {
 /// A request that the server has received, and the status of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRecord {
-    /// The number of the request in the order of arrival. The first one has the number 1.
+    /// The number of the request in the order of arrival, counted from 1.
     pub number: u64,
     /// The HTTP method, such as `GET`.
     pub method: String,
     /// The path and query, as the client sent them.
     pub path: String,
-    /// The status of the answer, even if the answer was lost on the way. `None` if the connection was closed before
-    /// the API processed the request.
+    /// The status of the answer, even if a fault kept the answer from the client. `None` if the connection was aborted
+    /// before the API processed the request.
     pub status: Option<u16>,
 }

@@ -14,11 +14,11 @@ use crate::seed::Seed;
 
 /// The settings of an emulator.
 pub struct Options {
-    /// The address to listen on. Port 0 picks a free port.
+    /// The address to listen on. If its port is 0, the system picks a free port.
     pub listen: SocketAddr,
-    /// The state file. `None` keeps the state in memory.
+    /// The path of the state file. If `None`, the state is kept in memory.
     pub state: Option<PathBuf>,
-    /// The state file, if the caller has opened it already. `state` still has its path.
+    /// The state file, if the caller has already opened it. `state` must have its path in any case.
     pub opened_state: Option<File>,
     /// The initial organizations and workspaces.
     pub seed: Option<Seed>,
@@ -28,18 +28,18 @@ pub struct Options {
     pub token_lifetime: Duration,
     /// Settings for questions that the Platform API's contract leaves open.
     pub platform: PlatformOptions,
-    /// The clock: a function that returns the current time.
+    /// The clock: a function that returns the current time. Simulations use their own.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// A hook that is called before and after each request.
     pub observer: Option<Arc<dyn Observer>>,
-    /// The rules for injecting faults. Only [`Server`](crate::Server) uses them. Code that calls
+    /// The rules for injecting faults. They have an effect only in a [`Server`](crate::Server). Code that calls
     /// [`InProcess`](crate::InProcess) must inject faults itself.
     pub faults: Vec<Rule>,
 }
 
 impl Options {
-    /// Returns the settings of an emulator that listens on a free loopback port and keeps its state in memory. It has
-    /// no limits and no observer.
+    /// Returns settings for an emulator that listens on a free loopback port and keeps its state in memory. It has no
+    /// rate limits and no observer.
     pub fn new(clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

@@ -1,21 +1,21 @@
-//! Short texts about the cause of a change, for a plan with a base.
+//! Short notes about the cause of a change. They are shown if the plan was made with `--base`.
 //!
-//! There is no text for a change that this branch itself makes.
+//! A change that only this branch makes has no note, because that is the usual cause.
 
 use super::text::{BAD, short_commit, styled, visible};
 use crate::plan::{Base, Cause, FieldChange, ServiceKind, ServicePlan};
 
-/// Returns the base for a heading: `base origin/main (1a2b3c4d5e)`.
+/// Returns the base as it is written in a report's heading: `base origin/main (1a2b3c4d5e)`.
 pub(super) fn base(base: &Base) -> String {
     format!("base {} ({})", visible(&base.reference), short_commit(&base.commit))
 }
 
-/// The meaning of `behind`, as a sentence. It is true if the base branch declares the live value, and also if the base
-/// branch does not declare the value at all.
+/// The explanation of the cause `behind`, as a sentence. The sentence is true in two cases: the base branch declares
+/// the live value, or it does not declare the value at all.
 pub(super) const BEHIND: &str =
     "behind: the base branch does not revert the live value, but this branch would: merge or rebase";
 
-/// Returns the note on a changed value. The note is empty if this branch makes the change.
+/// Returns the note to show beside a changed value. The note is empty if only this branch changes the value.
 pub(super) fn note(cause: Option<Cause>) -> &'static str {
     match cause {
         None | Some(Cause::Manifest) => "",
@@ -25,7 +25,8 @@ pub(super) fn note(cause: Option<Cause>) -> &'static str {
     }
 }
 
-/// Returns the note on a cause, with a style, for the end of a line on a terminal.
+/// Returns the note on a cause in red, to be appended to a line on a terminal. Returns an empty string if the cause has
+/// no note.
 pub(super) fn styled_note(cause: Option<Cause>) -> String {
     match note(cause) {
         "" => String::new(),
@@ -33,7 +34,7 @@ pub(super) fn styled_note(cause: Option<Cause>) -> String {
     }
 }
 
-/// Returns the note on a changed value that forces a new service.
+/// Returns the note to show beside a changed value that forces a new service. The note says so, and names the cause.
 pub(super) fn forcing_note(cause: Option<Cause>) -> &'static str {
     match cause {
         None | Some(Cause::Manifest) => "forces a new service",

@@ -10,10 +10,10 @@ use super::version_sets::short_pins;
 use crate::model::Ownership;
 use crate::plan::{Field, ServiceChanges};
 
-/// The maximum length of a description or an item of a list, in characters.
+/// The maximum length of a description or a list item, in characters. Longer ones are clipped.
 const LONGEST: usize = 80;
 
-/// Writes the content of a new service.
+/// Writes the content of a new service to `out`.
 pub(super) fn render(out: &mut String, content: &ServiceChanges) {
     let value = |field: &Field| content.field(field).map(|change| &change.after);
     let text = |field: &Field| value(field).and_then(Value::as_str);
@@ -45,7 +45,7 @@ pub(super) fn render(out: &mut String, content: &ServiceChanges) {
     new_settings(out, &settings(content));
 }
 
-/// Returns the tags as texts. Omits the ownership tag, because every new service gets it.
+/// Returns each tag as a string. Omits the ownership tag, because every new service gets it.
 fn tags(content: &ServiceChanges) -> impl Iterator<Item = String> {
     let usual = Ownership::default();
     content.fields.iter().filter_map(move |change| match &change.field {
@@ -54,7 +54,7 @@ fn tags(content: &ServiceChanges) -> impl Iterator<Item = String> {
     })
 }
 
-/// Returns the settings, by the name of the setting.
+/// Returns the values of the settings, by the name of the setting.
 fn settings(content: &ServiceChanges) -> BTreeMap<&str, &Value> {
     content
         .fields
@@ -73,7 +73,7 @@ fn list(out: &mut String, name: &str, items: impl Iterator<Item = String>) {
     }
 }
 
-/// Returns a text, clipped if it is long.
+/// Returns the text, clipped to `LONGEST` characters if it is longer.
 fn clip(text: &str) -> String {
     if width(text) <= LONGEST {
         return text.to_owned();

@@ -1,7 +1,7 @@
-//! Renders problems in files in the style of rustc.
+//! Renders problems in files, in the style of the Rust compiler's messages.
 //!
-//! Text from files is untrusted: control characters, terminal escapes and hidden characters are made visible. Of a long
-//! line, only a window around the problem is shown.
+//! Text from files is untrusted, so control characters, terminal escapes and hidden characters are replaced by visible
+//! ones. Only the part of a long line that surrounds the problem is shown.
 
 use std::fmt::Write as _;
 
@@ -10,11 +10,12 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use super::text::{push_visible, visible};
 use crate::manifest::{Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 
-/// The number of characters shown before the problem in a long line, and the number shown in total.
+/// The number of characters of a long line that are shown before the problem.
 const BEFORE: usize = 60;
+/// The maximum number of characters of a long line that are shown.
 const WINDOW: usize = 120;
 
-/// Renders all problems and a summary line.
+/// Renders all problems, and a final line that counts them.
 pub fn render_problems(problems: &Problems, color: bool) -> String {
     let mut out = render(&problems.diagnostics, &problems.sources, color);
     if !out.is_empty() {
@@ -26,7 +27,7 @@ pub fn render_problems(problems: &Problems, color: bool) -> String {
     out
 }
 
-/// Renders problems, each with the lines of the file that it is about. Blank lines separate the problems.
+/// Renders each problem with the lines of the file that it is about. Blank lines separate the problems.
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
     let renderer = renderer(color);
     let mut out = String::new();
@@ -45,14 +46,15 @@ fn renderer(color: bool) -> Renderer {
     if color { Renderer::styled() } else { Renderer::plain() }
 }
 
-/// A location in two forms: as the renderer prints it, with the column in the window, and with the real column in the
-/// file.
+/// The location of a problem as text, in two forms. In `drawn`, the column counts from the start of the shown part of
+/// the line. In `meant`, it counts from the start of the line in the file.
 struct Header {
     drawn: String,
     meant: String,
 }
 
-/// Replaces the columns that the renderer prints, which count from the start of the window, by the real columns.
+/// Replaces each column that the renderer printed, which counts from the start of the shown part of a line, by the real
+/// column in the file.
 fn with_headers(rendered: &str, headers: &[Header]) -> String {
     let mut out = String::with_capacity(rendered.len());
     // Skip the first line: it is the message, which may contain the same text.
@@ -117,7 +119,7 @@ fn add_place<'a>(
     group.element(Snippet::source(window.text).path(file).line_start(spot.line).annotation(annotation))
 }
 
-/// The window: the visible part of a line, sanitized, and the range of the problem in it.
+/// The part of a line that is shown, sanitized, and the range of the problem in this part, in bytes.
 struct Window {
     text: String,
     start: usize,

@@ -1,7 +1,7 @@
-//! The texts of a drift report that differ from the texts of a plan.
+//! The parts of a drift report that are worded differently from a plan's report.
 //!
-//! A drift report is rendered from a plan that would revert the drift. It describes the current state and announces no
-//! changes.
+//! A drift report is rendered from the plan that would revert the drift. It describes the current state, so it must not
+//! announce changes.
 
 use super::metrics::Figures;
 use super::text::{BAD, CHANGED, GOOD, STRONG, count, styled};
@@ -23,14 +23,14 @@ pub(super) fn verdict(plan: &Plan) -> String {
     styled(BAD, &format!("drift: {}", parts.join(", ")))
 }
 
-/// Returns the text for a plan that shows no drift.
+/// Returns the message for an environment without drift.
 pub(super) fn nothing(plan: &Plan) -> String {
     let number = plan.summary.unchanged;
     let is = if number == 1 { "is" } else { "are" };
     format!("{}: {} {is} as declared.", styled(GOOD, "No drift"), count(number, "service"))
 }
 
-/// Returns the numbers of differences, and the cost of an apply that reverts them, for a terminal.
+/// Returns the number of differences of each kind, and the cost of an apply that reverts them, with terminal styles.
 pub(super) fn summary(plan: &Plan, estimate: &str) -> String {
     let Counts { head, kinds, sets, orphans } = Counts::of(plan);
     let mut line = format!("{} {head}", styled(STRONG, "Drift:"));
@@ -46,7 +46,7 @@ pub(super) fn summary(plan: &Plan, estimate: &str) -> String {
     format!("{line}\n       values are shown as live → declared; reverting this drift takes {estimate}\n")
 }
 
-/// Returns the numbers of differences, without styles.
+/// Returns the number of differences of each kind, without terminal styles.
 pub(super) fn counts(plan: &Plan) -> String {
     let Counts { head, kinds, sets, orphans } = Counts::of(plan);
     let kinds = if kinds.is_empty() { kinds } else { format!(" ({kinds})") };
@@ -55,7 +55,7 @@ pub(super) fn counts(plan: &Plan) -> String {
     format!("{head}{kinds}{sets}{orphans}")
 }
 
-/// Returns the verdict for a cell of the table of environments.
+/// Returns the verdict on one environment, short enough for a table cell.
 pub(super) fn cell(plan: &Plan) -> String {
     if plan.is_empty() {
         return "no drift".to_owned();
@@ -69,7 +69,7 @@ pub(super) fn cell(plan: &Plan) -> String {
     format!("drift: {differing} of {} {verb}{orphans}", plan.declared)
 }
 
-/// The parts of a sentence that counts the differences. A part is empty if its count is 0.
+/// The parts of a sentence that counts the differences. A part is an empty string if its count is 0.
 struct Counts {
     head: String,
     kinds: String,

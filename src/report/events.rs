@@ -1,7 +1,7 @@
 //! The output of an apply as JSON lines, for programs that follow the run.
 //!
-//! The first line is the plan. Then each step has a line when it starts and a line when it ends. The last line has the
-//! result. Every step has exactly one end line, even if the step was never started.
+//! The first line is the plan. Then, each step has a line when it starts and a line when it ends. The last line has the
+//! result. A step that was never started has an end line, too, so every step has exactly one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,7 +22,7 @@ struct PlanLine<'a, Document> {
     plan: &'a Document,
 }
 
-/// Any line after the first line.
+/// Any line of the output after the first line.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
@@ -49,7 +49,7 @@ struct StepName<'a> {
     what: String,
 }
 
-/// The outcome of a step.
+/// The outcome of a step, as its end line has it.
 #[derive(Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Ending {
@@ -65,7 +65,7 @@ enum Ending {
     },
     NotAttempted {
         reason: &'static str,
-        /// The step that blocks this step. It failed, or was not attempted either.
+        /// The step that blocks this step. The blocking step failed, or was itself not attempted.
         waits_for: Option<StepId>,
         /// Hints on what the user can do next.
         help: Vec<String>,
@@ -87,30 +87,30 @@ struct Conclusion<'a> {
     done: usize,
     /// The number of steps that failed.
     failed: usize,
-    /// The number of steps that were not started.
+    /// The number of steps that were not attempted.
     not_attempted: usize,
-    /// The number of steps that were started, and whose outcome is unknown.
+    /// The number of steps that were started, but whose outcome is unknown.
     unknown: usize,
     /// True if a signal stopped the run.
     interrupted: bool,
     /// True if `--timeout` ended the run.
     timed_out: bool,
-    /// True if the live state matches the plan; `None` if the live state was not read back.
+    /// True if the live state matches the plan when it is read back after the apply. `None` if it was not read back.
     converged: Option<bool>,
     /// The known ids of the declared services, by service name.
     ids: &'a BTreeMap<ServiceName, ServiceId>,
-    /// The error that ended the run, if there was one.
+    /// The error that ended the run. `None` if there was no error.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
 
-/// The result of a run, except the outcomes of its steps.
+/// The result of a run, without the outcomes of the steps.
 pub struct End<'a> {
-    /// True if the live state matches the plan; `None` if the live state was not read back.
+    /// True if the live state matches the plan when it is read back after the apply. `None` if it was not read back.
     pub converged: Option<bool>,
     /// The known ids of the declared services, by service name.
     pub ids: &'a BTreeMap<ServiceName, ServiceId>,
-    /// The error that ended the run, if there was one.
+    /// The error that ended the run. `None` if there was no error.
     pub error: Option<&'a str>,
     /// True if a signal stopped the run.
     pub interrupted: bool,
@@ -133,8 +133,8 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     })
 }
 
-/// Returns the end lines of the steps in `remaining`. For these, an aborted run emitted no event that says how they
-/// ended.
+/// Returns an end line for each step in `remaining`. These are the steps whose end no event has reported, because the
+/// run was aborted.
 pub fn remaining(plan: &Plan, report: &Report, remaining: &BTreeSet<StepId>) -> Vec<String> {
     let left = plan.steps.iter().filter(|step| remaining.contains(&step.id));
     left.filter_map(|step| Some(end_line(step, report.outcomes.get(&step.id)?, None))).collect()

@@ -1,13 +1,13 @@
-//! Renders problems as GitHub Actions workflow commands, which become annotations.
+//! Renders problems as GitHub Actions workflow commands, which GitHub shows as annotations.
 //!
-//! Text from files can't forge a command: hidden characters are made visible, then escaped as GitHub's own toolkit
-//! does. So each problem is one line, and only this file writes `::`.
+//! Text from files can't forge a command. Hidden characters are replaced by visible ones, and the rest is escaped as in
+//! GitHub's own toolkit. So each problem is one line, and only this file writes `::`.
 
 use super::text::visible;
 use crate::manifest::{Code, Diagnostic, Severity, Validation};
 
-/// Renders one command for each problem. `directory` is the project's path in the repository, such as `infra/agents`.
-/// It is empty if the project is at the root of the repository.
+/// Renders each problem as one command. `directory` is the project's path in the repository, such as `infra/agents`. It
+/// is empty if the project is at the root of the repository.
 pub fn render(validation: &Validation, directory: &str) -> String {
     validation.problems.diagnostics.iter().map(|one| command(one, directory)).collect()
 }
@@ -23,7 +23,7 @@ fn command(problem: &Diagnostic, directory: &str) -> String {
     }
     if let Some(spot) = problem.location.spot {
         properties.push(("line", spot.line.to_string()));
-        // GitHub takes columns only within one line.
+        // GitHub accepts columns only if the problem is within one line.
         if spot.end_line == spot.line {
             properties.push(("col", spot.column.to_string()));
             properties.push(("endColumn", spot.end_column.to_string()));
@@ -37,18 +37,18 @@ fn command(problem: &Diagnostic, directory: &str) -> String {
     format!("::{level} {}::{}\n", properties.join(","), data(&problem_text(problem)))
 }
 
-/// Returns true if a problem with this code is about a file of the project. Otherwise, it is about a path from the
+/// Returns true if problems with this code are about a file of the project. Otherwise, they are about a path from the
 /// command line.
 pub(super) fn is_of_project(code: Code) -> bool {
     !matches!(code, Code::ProjectNotFound | Code::NotOfProject)
 }
 
-/// Returns a file's path relative to the root of the repository.
+/// Returns a project file's path relative to the root of the repository.
 pub(super) fn in_repository(directory: &str, file: &str) -> String {
     if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") }
 }
 
-/// Returns the texts of a problem, one per line.
+/// Returns a problem's message, label, related locations and help, one per line.
 pub(super) fn problem_text(problem: &Diagnostic) -> String {
     let mut lines = vec![visible(&problem.message)];
     if !problem.label.is_empty() {
@@ -72,8 +72,8 @@ fn property(text: &str) -> String {
 mod tests {
     use super::{data, property};
 
-    /// Checks that the escapes are those of `@actions/core`. `%` is escaped first, or the other escapes would be
-    /// escaped again.
+    /// Checks that the escapes are those of `@actions/core`. `%` must be escaped first, because the other escapes
+    /// contain it.
     #[test]
     fn escapes_match_the_toolkit() {
         assert_eq!(data("100%\r\n%0A::x,y"), "100%25%0D%0A%250A::x,y");

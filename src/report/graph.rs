@@ -1,7 +1,7 @@
 //! Renders the order of a plan's steps as a Mermaid or DOT graph.
 //!
-//! Untrusted text appears only in quoted labels. In Mermaid, all but letters, digits and a few safe characters become
-//! numeric entities. In DOT, quotes and escapes are escaped.
+//! Untrusted text appears only in quoted labels. In Mermaid labels, all characters except letters, digits and a few
+//! safe characters are written as numeric entities. In DOT labels, quotes and escapes are escaped.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,8 +15,8 @@ const NAME: usize = 48;
 /// The maximum length of a step's action in a label, in characters.
 const WHAT: usize = 64;
 
-/// Returns the edges of a plan: each edge leads from a step to a step that depends on it. Omits edges that other edges
-/// imply.
+/// Returns the edges of a plan's graph. Each edge leads from a step to a step that depends on it. Omits edges that are
+/// implied by others.
 pub(super) fn edges(plan: &Plan) -> Vec<(StepId, StepId)> {
     plan.steps
         .iter()
@@ -24,12 +24,12 @@ pub(super) fn edges(plan: &Plan) -> Vec<(StepId, StepId)> {
         .collect()
 }
 
-/// Returns a step's direct predecessors in order. Omits a predecessor that another predecessor depends on.
+/// Returns the steps that a step depends on, in order. Omits a step if another one in the list already depends on it.
 fn needed(plan: &Plan, step: &Step) -> Vec<StepId> {
     let Some(first) = step.depends_on.first() else { return Vec::new() };
     let mut needed: Vec<StepId> = Vec::new();
     let mut implied = std::collections::BTreeSet::new();
-    // A step's number is greater than those of its predecessors, so earlier steps need no look.
+    // A step has a greater number than the steps it depends on, so steps before `first` can be skipped.
     for before in step.depends_on.iter().rev() {
         if implied.contains(before) {
             continue;
@@ -49,7 +49,7 @@ fn needed(plan: &Plan, step: &Step) -> Vec<StepId> {
     needed
 }
 
-/// Groups the steps by service. The groups are in the order of their first steps.
+/// Groups the steps by service, in the order of each service's first step.
 fn groups(plan: &Plan) -> Vec<Vec<&Step>> {
     let mut index = BTreeMap::new();
     let mut groups: Vec<Vec<&Step>> = Vec::new();
@@ -111,8 +111,8 @@ pub fn mermaid(plan: &Plan) -> String {
     out
 }
 
-/// Writes a node. Its shape shows the risk of the step: rectangle for safe, rounded for disruptive, hexagon for
-/// destructive.
+/// Writes a step as a node of the flowchart. Its shape shows the step's risk: a rectangle is safe, a rounded shape is
+/// disruptive, and a hexagon is destructive.
 fn mermaid_node(out: &mut String, indent: &str, step: &Step, label: &str) {
     let (open, close) = match step.risk {
         Risk::Safe => ("[", "]"),
@@ -136,7 +136,7 @@ fn mermaid_colours(out: &mut String, plan: &Plan) {
     }
 }
 
-/// Returns a text in which all characters that could be Mermaid syntax are numeric entities.
+/// Returns the text with every character that could be Mermaid syntax written as a numeric entity.
 fn entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -186,7 +186,7 @@ fn dot_node(out: &mut String, indent: &str, step: &Step, label: &str) {
     let _ = writeln!(out, "{indent}n{} [label={}{look}];", step.id, quoted(label));
 }
 
-/// Quotes a text for DOT. Escapes backslashes and `&`, because `\N` and entities have a meaning in labels.
+/// Quotes a string for DOT. Escapes backslashes and `&`, because DOT gives `\N` and entities a meaning in labels.
 fn quoted(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;");
     format!("\"{text}\"")

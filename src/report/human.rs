@@ -1,7 +1,7 @@
 //! Renders a plan for a terminal.
 //!
-//! The output shows at a glance what changes, why, how risky it is and how long it takes. Unchanged values are not
-//! shown.
+//! The output shows which values change and why, how risky the changes are, and how long an apply takes. Unchanged
+//! values are not shown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,10 +16,10 @@ use crate::plan::{
     ServicePlan, Step, Target, VersionSetChangeKind, conflicts, created_content,
 };
 
-/// The column in which ids start.
+/// The column of a line in which the id of a service starts.
 const ID_COLUMN: usize = 64;
 
-/// Renders a report with one part for each environment.
+/// Renders a report, with one part for each environment.
 pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     let parts = sections.iter().map(|section| match section.outcome {
         Ok(planned) => plan(mode, planned.plan, section.origin),
@@ -41,7 +41,7 @@ fn failed(mode: Mode, origin: &Origin, reason: &str) -> String {
     out
 }
 
-/// Renders a plan.
+/// Renders a plan for one environment.
 pub fn plan(mode: Mode, plan: &Plan, origin: &Origin) -> String {
     let mut out = String::new();
     let Origin { environment, api, organization, base, .. } = origin;
@@ -81,7 +81,7 @@ pub fn plan(mode: Mode, plan: &Plan, origin: &Origin) -> String {
     out
 }
 
-/// Writes the heading of a service: its kind of change, name and id.
+/// Writes the heading of a service: a symbol for its kind of change, its name, and its id.
 fn heading(out: &mut String, shown: &ServicePlan) {
     let (mark, style) = match shown.kind {
         ServiceKind::Create => ("  +", GOOD),
@@ -148,7 +148,7 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
     }
 }
 
-/// Describes the last change of the live service: who made it, and when.
+/// Returns a string that says when the live service was last changed, and by which user.
 fn last_change(last: &LastChange) -> String {
     let mut text = "last changed".to_owned();
     for (word, value) in [("by", &last.by), ("at", &last.at)] {
@@ -159,11 +159,11 @@ fn last_change(last: &LastChange) -> String {
     text
 }
 
-/// Writes a step, unless the changed fields of its service already show it.
+/// Writes the lines for a step, unless the changed fields of its service already show it.
 fn step_lines(out: &mut String, step: &Step) {
     let sets = &step.changes.version_sets;
     match &step.action {
-        // The version sets of a new service are among its fields.
+        // The version sets of a new service are shown with its fields.
         Action::WriteVersionSet { target: Target::Created(_), .. } => {}
         Action::WriteVersionSet { .. } => {
             for set in sets {
@@ -199,7 +199,7 @@ fn step_lines(out: &mut String, step: &Step) {
                 ),
             );
         }
-        // Version sets can be written together with a changed agent.
+        // A step that changes the agent can write version sets, too.
         Action::Update { .. } => sets.iter().for_each(|set| version_sets::changed(out, set)),
         Action::Create(_)
         | Action::ApplyBehaviorSet { .. }
@@ -238,7 +238,7 @@ fn findings(out: &mut String, plan: &Plan) {
     }
 }
 
-/// The maximum number of names in one line.
+/// The maximum number of service names that are listed in one line.
 const MAX_NAMES: usize = 8;
 
 fn names(services: &[(ServiceName, ServiceId)]) -> String {
@@ -279,8 +279,8 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
     let _ = writeln!(out, "      {}", totals::estimate(&plan.estimate, api));
 }
 
-/// Renders the changes that were made to services since a plan was made. Each change has the value then and the value
-/// now.
+/// Renders the changes that were made to services after a plan was saved. Each change shows the value in the plan and
+/// the value now.
 pub fn stale_services(services: &BTreeMap<ServiceName, Vec<ChangeRecord>>) -> String {
     let mut out = String::new();
     for (name, stale) in services {
@@ -290,7 +290,8 @@ pub fn stale_services(services: &BTreeMap<ServiceName, Vec<ChangeRecord>>) -> St
     out
 }
 
-/// Renders the reasons why no plan can be made. Errors come before refusals, and each has its place in a file.
+/// Renders the problems that prevent a plan. Errors come before refusals, and each problem has its location in a file,
+/// if it is known.
 pub fn plan_error(error: &PlanError) -> String {
     let mut out = String::new();
     let (refusals, errors): (Vec<_>, Vec<_>) =

@@ -1,16 +1,16 @@
-//! Metrics of drift runs in the Prometheus text format, for node_exporter's textfile collector.
+//! Renders metrics of drift runs in the Prometheus text format, for node_exporter's textfile collector.
 //!
-//! A metric that a run could not measure is omitted, because an old value would be misleading. The time of the last
-//! success is an exception: it is read from the previous file and kept.
+//! If a run could not measure a metric, the metric is omitted, because an old value would be misleading. Only the time
+//! of the last success keeps its old value, which is read from the previous file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::plan::Plan;
 
-/// The text at the beginning of every metrics file.
+/// The first characters of every metrics file, by which amigops recognizes its own files.
 pub const BEGINNING: &str = "# HELP amigops_";
-/// The metric that keeps its previous value when a run fails.
+/// The name of the only metric that keeps its previous value when a run fails.
 const LAST_SUCCESS: &str = "amigops_drift_last_success_timestamp_seconds";
 
 /// The results of comparing one environment with its manifests.
@@ -29,7 +29,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Counts the services in a plan.
+    /// Counts the services in a plan by their state.
     pub fn of(plan: &Plan) -> Self {
         let summary = &plan.summary;
         Self {
@@ -42,16 +42,17 @@ impl Figures {
     }
 }
 
-/// A drift run for one environment.
+/// A drift run for one environment, of which metrics are rendered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run<'a> {
     /// The environment's name.
     pub environment: &'a str,
-    /// The results; `None` if the run failed.
+    /// The results of the comparison; `None` if the run failed.
     pub figures: Option<Figures>,
     /// The time at which the run ended, in seconds since 1970.
     pub ended: u64,
-    /// The time at which the last successful run ended, which may be this run. 0 if there was none.
+    /// The time at which the last successful run ended, in seconds since 1970. It may be this run. 0 if no run has
+    /// succeeded.
     pub last_success: u64,
     /// The duration of the run, in seconds.
     pub duration: f64,
@@ -59,7 +60,8 @@ pub struct Run<'a> {
     pub requests: u64,
 }
 
-/// A metric: its name, its help text, and a function that returns its value for a run, if there is one.
+/// A metric: its name, its help text, and a function that returns its value for a run. The function returns `None` if
+/// the run has no value for it.
 type Metric = (&'static str, &'static str, fn(&Run<'_>) -> Option<String>);
 
 const METRICS: &[Metric] = &[
@@ -95,7 +97,7 @@ const METRICS: &[Metric] = &[
     }),
 ];
 
-/// Renders the text of a metrics file.
+/// Renders a metrics file with the metrics of all runs.
 pub fn render(version: &str, runs: &[Run<'_>]) -> String {
     let mut out = String::new();
     head(&mut out, "amigops_build_info", "The version of amigops, as a label. The value is always 1.");
@@ -116,12 +118,13 @@ fn head(out: &mut String, name: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
 }
 
-/// Escapes the value of a label.
+/// Escapes the value of a label for the Prometheus text format.
 fn escaped(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
-/// Reads the times of the last successful runs from a metrics file, by environment. Ignores lines that can't be parsed.
+/// Reads the time of the last successful run of each environment from an existing metrics file. Ignores lines that
+/// can't be parsed.
 pub fn last_successes(former: &str) -> BTreeMap<String, u64> {
     former.lines().filter_map(last_success).collect()
 }

@@ -1,7 +1,7 @@
-//! Pure renderers: they use no files, no clock and no terminal.
+//! Renders plans, events and problems as text. The renderers use no files, no clock and no terminal.
 //!
-//! They return text with ANSI colours, which `ui` removes if they are not wanted. Text from files or the API is
-//! untrusted: it passes through [`text::visible`] before it is shown.
+//! The text for terminals has ANSI colours, which `ui` removes if they are not wanted. Text from files or the API is
+//! untrusted, so it is passed through [`text::visible`] before it is shown.
 
 mod causes;
 mod created;
@@ -40,9 +40,9 @@ use crate::plan::{Origin, Plan};
 /// The part of a report for one environment. Most reports have only one part.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'a> {
-    /// Where and when the plan was made.
+    /// The environment, the time and the commits that the plan was made from.
     pub origin: &'a Origin,
-    /// The plan, or the reason why there is no plan, as text of several lines.
+    /// The plan. If there is no plan, the reason, as text of several lines.
     pub outcome: Result<Planned<'a>, &'a str>,
 }
 

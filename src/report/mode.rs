@@ -1,18 +1,18 @@
 //! The kinds of reports on a plan.
 
-/// The command whose report is rendered from a plan.
+/// The command for which a plan is rendered as a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The report shows what an apply would do.
+    /// `amigops plan`: the report shows the changes that an apply would make.
     Plan,
-    /// The report shows the changes that the run is about to make.
+    /// `amigops apply`: the report shows the changes that this run is about to make.
     Apply,
-    /// The report describes the current state, and announces no changes.
+    /// `amigops drift`: the report describes the current state, and announces no changes.
     Drift,
 }
 
 impl Mode {
-    /// Returns the command's name.
+    /// Returns the name of the command, such as `plan`.
     pub fn command(self) -> &'static str {
         match self {
             Self::Plan => "plan",
@@ -21,7 +21,7 @@ impl Mode {
         }
     }
 
-    /// Returns true for a drift report.
+    /// Returns true if the report is about drift.
     pub fn is_drift(self) -> bool {
         self == Self::Drift
     }

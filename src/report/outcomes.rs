@@ -1,6 +1,6 @@
-//! The unfinished steps of a run: the reason why each step is not done, and what the user can do about it.
+//! Explains the steps of a run that are not done: the reason for each, and what the user can do about it.
 //!
-//! Every report of a run uses these texts, so that all reports agree.
+//! All reports of a run use these explanations, so that they agree with each other.
 
 use super::progress::action_text;
 use super::text::visible;
@@ -21,13 +21,14 @@ pub(super) enum UnfinishedReason<'a> {
     Failed(&'a StepFailure),
     /// The step was in progress when the run was stopped, so its outcome is unknown.
     Unknown,
-    /// The step was not started, because the step given here is not done. The text says how that other step ended.
+    /// The step was not started, because it is blocked by the step given here. The string says how the blocking step
+    /// ended.
     Blocked(&'a Step, &'static str),
-    /// The step was not started, because the run was cancelled.
+    /// The step was not started, because the run was cancelled for this reason.
     Stopped(StopReason),
 }
 
-/// Returns the steps that are not done, in the order of the plan, each with the reason.
+/// Returns the steps that are not done, in the order of the plan, each with the reason for it.
 pub(super) fn unfinished<'a>(plan: &'a Plan, report: &'a Report) -> Vec<Unfinished<'a>> {
     let of = |step: &'a Step| {
         let outcome = report.outcomes.get(&step.id)?;
@@ -42,7 +43,8 @@ impl<'a> UnfinishedReason<'a> {
             StepOutcome::Done(_) => return None,
             StepOutcome::Failed(failure) => Self::Failed(failure),
             StepOutcome::Unknown => Self::Unknown,
-            // The step that blocks this one was not started because of the stop, so the stop is the reason here, too.
+            // If the blocking step was itself not started because the run was cancelled, the cancellation is the reason
+            // for both.
             StepOutcome::Blocked(before)
                 if let Some(StepOutcome::Stopped(reason)) = report.outcomes.get(before) =>
             {
@@ -62,7 +64,7 @@ impl<'a> UnfinishedReason<'a> {
         matches!(self, Self::Blocked(..) | Self::Stopped(_))
     }
 
-    /// Returns the reason as text. Only the names of steps in the text are sanitized.
+    /// Returns the reason as a string. Only the names of steps in it are sanitized.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Failed(failure) => failure.to_string(),
@@ -86,9 +88,9 @@ impl<'a> UnfinishedReason<'a> {
     }
 }
 
-/// The reason text for a step whose outcome is unknown.
+/// The reason that is shown for a step whose outcome is unknown.
 pub(super) const UNKNOWN: &str = "it was in progress when the run was stopped, so it may have been applied";
-/// Returns the reason text for a step that was not started because the run was cancelled.
+/// Returns the reason that is shown for a step that was not started because the run was cancelled.
 pub(super) fn stopped(reason: StopReason) -> &'static str {
     match reason {
         StopReason::Interrupt => "the run was interrupted",
@@ -111,7 +113,7 @@ fn outcome_text(outcome: &StepOutcome) -> &'static str {
     }
 }
 
-/// Returns a step's service and action as sanitized text.
+/// Returns the name of a step's service and the step's action. The result is sanitized.
 pub(super) fn describe(step: &Step) -> String {
     format!("{}: {}", visible(step.service.as_str()), action_text(step))
 }

@@ -1,4 +1,4 @@
-//! Tests of the end of a run: every outcome of a step, many of each, and hostile texts.
+//! Tests of the messages at the end of a run: every outcome of a step, many steps of each outcome, and hostile text.
 
 use super::markdown::everything;
 use super::markdown::hostile_tests::{HOSTILE, poisoned};
@@ -7,7 +7,8 @@ use super::{events, run_end};
 use crate::apply::{Report, StepFailure, StepOutcome, StopReason};
 use crate::plan::{Plan, StepId};
 
-/// The report of an interrupted run with failed, unknown and blocked steps.
+/// Returns the report of an interrupted run. Some steps are done, some failed, some are blocked, and the outcome of
+/// some is unknown.
 pub(super) fn in_every_way(plan: &Plan, text: &str) -> Report {
     let id = |number| StepId(number);
     let mut report = Report { stopped: Some(StopReason::Interrupt), ..Report::default() };

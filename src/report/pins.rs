@@ -1,29 +1,29 @@
-//! Renders changed and outdated pins for a terminal.
+//! Renders changed pins and outdated pins for a terminal.
 
 use std::fmt::Write as _;
 
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, styled, visible, width};
 
-/// A changed value of a version set in a manifest.
+/// A value that was changed in a version set of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PinChange {
     /// The path of the manifest file, relative to the project.
     pub file: String,
-    /// The service.
+    /// The name of the service.
     pub service: String,
-    /// The version set.
+    /// The name of the version set.
     pub set: String,
-    /// The name of the field.
+    /// The name of the changed field of the version set.
     pub field: String,
-    /// The old value, if there was one.
+    /// The value before the change. `None` if there was no value.
     pub before: Option<String>,
-    /// The new value.
+    /// The value after the change.
     pub after: String,
-    /// The environment whose overlay has the value. `None` if the value is in the document itself.
+    /// The environment in whose overlay the value was changed. `None` if it was changed outside the overlays.
     pub overlay: Option<String>,
 }
 
-/// Renders the changes, grouped by file. With `dry_run`, the text says that the files are not changed.
+/// Renders the changed values, grouped by file. With `dry_run`, the output says that no file was changed.
 pub fn changes(changes: &[PinChange], dry_run: bool) -> String {
     let mut out = String::new();
     let columns = widths(changes.iter().map(|one| [one.service.as_str(), &one.set, &one.field]));
@@ -49,20 +49,20 @@ pub fn changes(changes: &[PinChange], dry_run: bool) -> String {
     out
 }
 
-/// A pin to a version that is not the newest one.
+/// A pin to a version that is not the latest one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outdated {
-    /// The service.
+    /// The name of the service.
     pub service: String,
-    /// The version set.
+    /// The name of the version set.
     pub set: String,
     /// The kind of thing that is pinned: `agent` or `context graph`.
     pub what: &'static str,
     /// The name of the agent or context graph, or its id.
     pub name: String,
-    /// The pinned version.
+    /// The number of the pinned version.
     pub pin: u32,
-    /// The newest version.
+    /// The number of the latest version.
     pub latest: u32,
 }
 

@@ -1,7 +1,7 @@
-//! Renders a validation as a versioned JSON document.
+//! Renders the result of a validation as a versioned JSON document.
 //!
-//! The output is deterministic: it contains no time, and contains absolute paths only if the user gave them. Texts are
-//! unchanged, so a program that shows them must sanitize them.
+//! The output is deterministic. It contains no time, and absolute paths only if the user gave them. Text from files is
+//! not sanitized, so a program that shows it must do that.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::explain;
 use super::text;
 use crate::manifest::{Diagnostic, Location, Severity, Validation};
 
-/// The version of the format. It changes when a program could misread the new format.
+/// The version of the format. It is increased when a program could misread the new format.
 const FORMAT_VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ struct Document<'a> {
     valid: bool,
     files: usize,
     services: usize,
-    /// The number of errors that are not listed, because there are more than the maximum.
+    /// The number of errors that are not listed, because the number of listed errors is limited.
     omitted: usize,
     diagnostics: Vec<Problem<'a>>,
 }
@@ -44,8 +44,8 @@ struct Other<'a> {
     place: Place<'a>,
 }
 
-/// The location of a problem. Lines and columns count from 1, and columns count characters. The end is after the last
-/// character. All four numbers are null if the problem is about the whole file.
+/// The location of a problem. Lines and columns count from 1, and columns count characters. The end is the position
+/// after the last character. The four numbers are null if the problem is about the whole file.
 #[derive(Serialize)]
 struct Place<'a> {
     file: &'a str,
@@ -55,7 +55,7 @@ struct Place<'a> {
     end_column: Option<usize>,
 }
 
-/// Renders a validation as a JSON document, with a final line break.
+/// Renders the result of a validation as a JSON document, with a final line break.
 pub fn render(validation: &Validation) -> String {
     text::json(&Document {
         format_version: FORMAT_VERSION,

@@ -12,7 +12,8 @@ use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 /// The maximum width of the column of service names.
 const MAX_NAME: usize = 28;
 
-/// Renders the lines that a run prints. The columns are as wide as the names in the plan need.
+/// Renders the lines that an apply prints while it runs. The column of names is as wide as the longest name in the
+/// plan, up to a maximum.
 #[derive(Debug)]
 pub struct Lines<'a> {
     plan: &'a Plan,
@@ -26,7 +27,7 @@ impl<'a> Lines<'a> {
         Self { plan, columns: widths.max().unwrap_or(0).min(MAX_NAME) }
     }
 
-    /// Returns the line for an event, if it has one.
+    /// Returns the line to print for an event. Returns `None` if the event has no line.
     pub fn event(&self, event: &Event) -> Option<String> {
         let Event::Ended { step, outcome, took } = event else { return None };
         let step = self.plan.step(*step)?;
@@ -63,7 +64,7 @@ fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize
     })
 }
 
-/// Renders the message that a request waits because of a rate limit.
+/// Renders the message that a request is waiting because of a rate limit.
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
         Some(limit) => format!("is limited to {limit} a minute"),
@@ -74,19 +75,19 @@ pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String
     format!("{} {words}", styled(CHANGED, "⏳"))
 }
 
-/// Renders the message that a request is retried.
+/// Renders the message that a request will be retried.
 pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
     let words = format!("{}: {}; retrying in {}", endpoint.label(), visible(error), seconds(wait));
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-/// Renders the message that amigops checks whether a request with an unknown outcome was applied.
+/// Renders the message that amigops is checking whether a request with an unknown outcome was applied.
 pub fn looking(endpoint: Endpoint, error: &str) -> String {
     let words = format!("{}: {}; checking whether it was applied", endpoint.label(), visible(error));
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-/// Returns a duration as text.
+/// Returns a duration as text, such as `1.5 s`.
 pub(super) fn seconds(duration: Duration) -> String {
     if duration >= Duration::from_secs(10) {
         format!("{:.0} s", duration.as_secs_f64().ceil())
@@ -95,7 +96,8 @@ pub(super) fn seconds(duration: Duration) -> String {
     }
 }
 
-/// Returns the id of the existing service that a step acts on, if there is one.
+/// Returns the id of the existing service that a step acts on. Returns `None` if the step does not act on an existing
+/// service.
 pub(super) fn subject(step: &Step) -> Option<&ServiceId> {
     match &step.action {
         Action::Update { id, .. }
@@ -110,7 +112,7 @@ pub(super) fn subject(step: &Step) -> Option<&ServiceId> {
     }
 }
 
-/// Returns a step's action as text.
+/// Returns a short description of a step's action, such as `rename temporarily`.
 pub(super) fn action_text(step: &Step) -> String {
     match &step.action {
         Action::Create(new) if new.active => "create".to_owned(),
@@ -132,7 +134,7 @@ pub(super) fn action_text(step: &Step) -> String {
     }
 }
 
-/// Renders the ids of the plan's services, because applications need the new ids after a replacement.
+/// Renders the ids of the plan's services. After a replacement, applications need the new ids.
 pub fn ids(plan: &Plan, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let mut rows = Vec::new();
     for service in plan.services.iter().filter(|service| service.kind != ServiceKind::Retire) {

@@ -4,7 +4,8 @@ use super::text::count;
 use crate::model::{Api, Retire};
 use crate::plan::{Action, Plan, ServicePlan};
 
-/// Returns the steps of a replacement as text, in the order of their execution. Steps of the same kind are counted.
+/// Lists the steps of a replacement in the order of their execution. Steps of the same kind are counted instead of
+/// listed.
 pub(super) fn steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
     let (mut created, mut sets, mut behaviors, mut smokes) = (false, 0, 0, 0);
     let mut words = Vec::new();
@@ -13,7 +14,7 @@ pub(super) fn steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
         match &step.action {
             Action::Create(new) => {
                 created = true;
-                // The Classic API creates `release` with the service even if none is sent.
+                // If a new service has no version sets, the Classic API adds `release`.
                 sets += new.version_sets.len().max(usize::from(api.makes_version_sets()));
             }
             Action::Update { .. } => words.push("complete the new service".to_owned()),

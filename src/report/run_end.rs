@@ -7,11 +7,11 @@ use super::text::{BAD, CHANGED, DIM, GOOD, count, styled, visible};
 use crate::apply::{OutcomeCounts, Report, StopReason};
 use crate::plan::Plan;
 
-/// The maximum number of steps of each kind to list.
+/// The maximum number of steps with the same kind of outcome that are listed.
 const MAX_LISTED: usize = 20;
 
-/// Renders the end of a run: every step that is not done, the reason, and what to do next. If there are many such
-/// steps, lists the first of each kind and counts the others.
+/// Renders the end of a run: every step that is not done, the reason, and hints on what to do next. If many steps have
+/// the same kind of outcome, the first of them are listed and the others are counted.
 pub fn render(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     let left = unfinished(plan, report);
     let mut out = String::new();
@@ -38,7 +38,7 @@ fn list(out: &mut String, left: &[Unfinished<'_>], what: &str) {
             UnfinishedReason::Unknown => writeln!(out, "{} {name}: unknown: {reason}", styled(BAD, "?")),
             _ => writeln!(out, "{} {name}: not attempted: {reason}", styled(CHANGED, "·")),
         };
-        // The help for the other kinds is the same for each step, and printed once at the end.
+        // The hints for other outcomes are the same for every step, so they are printed once at the end.
         let help = if matches!(why, UnfinishedReason::Failed(_)) { why.help() } else { Vec::new() };
         for hint in help {
             let _ = writeln!(out, "    {}", styled(DIM, &format!("→ {}", visible(&hint))));

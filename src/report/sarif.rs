@@ -1,7 +1,7 @@
-//! Renders a validation as SARIF 2.1.0, for code scanning and editors.
+//! Renders the result of a validation as SARIF 2.1.0, for code scanning and editors.
 //!
-//! A problem in a file becomes a result. A problem without a file, such as a directory without a project, becomes a
-//! notification, because viewers reject results without a location.
+//! A problem in a file becomes a SARIF result. A problem without a file, such as a directory without a project, becomes
+//! a notification, because viewers reject results without a location.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,14 @@ use crate::manifest::{Code, Diagnostic, Location, Severity, Sources, Validation}
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-/// The name of the directory that file paths are relative to.
+/// The name that SARIF uses for the directory that file paths are relative to.
 const BASE: &str = "%SRCROOT%";
-/// The name of the fingerprint algorithm. A different algorithm needs a different name.
+/// The name of the algorithm that computes fingerprints of problems. If the algorithm changes, this name must change,
+/// too.
 const FINGERPRINT: &str = "amigops/v1";
 
-/// Renders a validation as a SARIF document, with a final line break. `directory` is the project's path in the
-/// repository. It is empty if the project is at the root of the repository.
+/// Renders the result of a validation as a SARIF document, with a final line break. `directory` is the project's path
+/// in the repository. It is empty if the project is at the root of the repository.
 pub fn render(validation: &Validation, directory: &str) -> String {
     let problems = &validation.problems;
     let codes: BTreeSet<Code> = problems.diagnostics.iter().map(|one| one.code).collect();
@@ -70,7 +71,7 @@ fn rule(code: Code) -> Value {
             "markdown": explain::section(code),
         },
     });
-    // The URI must be absolute. It is known only if the package names its repository.
+    // The URI must be absolute. So it is only given if the address of the repository is known.
     if let Some(repository) = option_env!("CARGO_PKG_REPOSITORY").filter(|address| !address.is_empty()) {
         let version = env!("CARGO_PKG_VERSION");
         rule["helpUri"] = format!("{repository}/blob/v{version}/{}", explain::link(code)).into();
@@ -141,8 +142,8 @@ fn uri(path: &str) -> String {
         .collect()
 }
 
-/// Returns a fingerprint that stays the same when lines move. It depends on the code, the file, the marked text, and
-/// the number of equal problems before this problem.
+/// Returns a fingerprint that identifies a problem even if its lines move. It depends on the code, the file, the marked
+/// text, and the number of equal problems before this one.
 fn fingerprint(
     problem: &Diagnostic,
     sources: &Sources,
@@ -159,7 +160,8 @@ fn fingerprint(
     format!("{hash:016x}:{count}")
 }
 
-/// Returns the 64-bit FNV-1a hash of some bytes. Unlike the hashes of the standard library, it never changes.
+/// Returns the 64-bit FNV-1a hash of the bytes. Unlike the hashes of the standard library, the result is the same in
+/// every version.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

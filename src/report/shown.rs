@@ -1,4 +1,4 @@
-//! A changed value with the text of its path. It can be split into the parts that differ.
+//! A changed value and its path as text. The value can be split into the parts that differ.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use crate::plan::{ChangeRecord, Field, FieldChange, VersionSetField};
 #[derive(Clone)]
 pub(super) struct ShownChange<'a> {
     pub(super) path: String,
-    /// The length of the block's name, with which the path begins. A block groups the values whose paths begin with its
-    /// name.
+    /// The length of the name of the block that the value belongs to. The path begins with this name. Values of the
+    /// same block are shown together under its name.
     block: Option<usize>,
     pub(super) before: &'a Value,
     pub(super) after: &'a Value,
@@ -21,7 +21,7 @@ pub(super) struct ShownChange<'a> {
 }
 
 impl<'a> ShownChange<'a> {
-    /// Prepares the change of a service's field.
+    /// Returns the change of a service's field.
     pub(super) fn of_field(change: &'a FieldChange, note: &'static str) -> Self {
         let nested = match &change.field {
             Field::Setting(names) => names.first().filter(|name| {
@@ -33,7 +33,7 @@ impl<'a> ShownChange<'a> {
         Self { path, block, before: &change.before, after: &change.after, note }
     }
 
-    /// Prepares the change of a version set's field. Its path does not name the set.
+    /// Returns the change of a version set's field. The path does not contain the name of the version set.
     pub(super) fn of_set_field(change: &'a FieldChange<VersionSetField>, note: &'static str) -> Self {
         let block = match &change.field {
             VersionSetField::Preference(names) => {
@@ -45,23 +45,24 @@ impl<'a> ShownChange<'a> {
         Self { path: change.field.to_string(), block, before: &change.before, after: &change.after, note }
     }
 
-    /// Prepares a change that a document records.
+    /// Returns a change that is recorded in a plan file.
     pub(super) fn of_record(change: &'a ChangeRecord) -> Self {
         Self::of_value(change.path.clone(), &change.before, &change.after)
     }
 
-    /// Prepares the change of any value.
+    /// Returns the change of a value at any path.
     pub(super) fn of_value(path: String, before: &'a Value, after: &'a Value) -> Self {
         Self { path, block: None, before, after, note: "" }
     }
 
-    /// Returns the name of the block in which the value is grouped, if there is one.
+    /// Returns the name of the block that the value belongs to. Returns `None` if it belongs to no block.
     pub(super) fn block(&self) -> Option<&str> {
         let end = self.block.filter(|end| *end < self.path.len())?;
         self.path.get(..end)
     }
 
-    /// Returns the parts that differ. Objects are split into their members, so that equal members are not shown.
+    /// Returns the parts of the value that differ. Objects are split into their members, so that equal members are
+    /// omitted.
     pub(super) fn leaves(self) -> Vec<Self> {
         let mut leaves = Vec::new();
         self.collect(&mut leaves);

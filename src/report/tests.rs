@@ -1,4 +1,4 @@
-//! Tests of a plan on a terminal and as JSON, with every kind of change and with hostile texts.
+//! Tests of a plan as shown on a terminal and as JSON, with every kind of change and with hostile text.
 
 use serde_json::Value;
 
@@ -103,7 +103,7 @@ fn refusals_come_before_other_findings() {
 #[allow(clippy::too_many_lines, reason = "a snapshot of a whole document")]
 fn a_plan_with_every_kind_of_change_as_json() {
     let document = serde_json::to_value(document(&everything())).expect("JSON");
-    // The steps are shortened: the schema and the tests of plan files check their content.
+    // Only the kind of each step is compared here. The schema and the tests of plan files check the rest.
     let mut short = document;
     for step in short["steps"].as_array_mut().expect("steps") {
         let keys: Vec<String> = step["does"].as_object().expect("an object").keys().cloned().collect();
@@ -192,7 +192,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
     "##);
 }
 
-/// Returns true if a character controls a terminal or is invisible.
+/// Returns true if a character can control a terminal or is invisible.
 fn is_harmful(c: char) -> bool {
     let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}');
     (c.is_control() && c != '\n')
@@ -212,7 +212,7 @@ fn hostile_texts_cannot_break_or_forge_terminal_output() {
         };
         assert!(!shown.lines().any(commands), "{text:?}:\n{shown}");
         if !text.contains(['\n', '\r']) && !text.trim().is_empty() {
-            // The output has as many lines as with harmless letters.
+            // Hostile text must not add lines: harmless letters give the same number of lines.
             assert_eq!(lines(text), lines(&"w".repeat(text.chars().count())), "{text:?}:\n{shown}");
         }
     }

@@ -17,12 +17,12 @@ pub(super) const DIM: Style = Style::new().dimmed();
 /// The style of names and totals.
 pub(super) const STRONG: Style = Style::new().bold();
 
-/// Returns a text between the terminal escape codes of a style.
+/// Returns the text between the terminal escape codes that turn a style on and off.
 pub(super) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Returns a text in one line, with visible replacements for control characters and invisible characters.
+/// Returns the text in one line. Control characters and invisible characters are replaced by visible ones.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -41,14 +41,14 @@ pub(super) fn push_visible(out: &mut String, c: char) {
     }
 }
 
-/// Returns a value as JSON that is safe to show on a terminal: the characters that [`visible`] replaces are written as
-/// `\uXXXX`. They occur only in strings, so the JSON value is the same.
+/// Returns a value as JSON that is safe to show on a terminal. The characters that [`visible`] replaces are written as
+/// `\uXXXX`. They occur only in strings, so the JSON value stays the same.
 pub fn json(value: &impl serde::Serialize) -> String {
-    // Serialization fails only for maps whose keys are not strings, and there are none.
+    // Serialization fails only for maps whose keys are not strings. Our values have no such maps.
     harmless(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
-/// Returns a value as JSON in one line. It is safe to show on a terminal, as with [`json`].
+/// Returns a value as JSON in one line. Like the result of [`json`], it is safe to show on a terminal.
 pub fn json_line(value: &impl serde::Serialize) -> String {
     harmless(&serde_json::to_string(value).unwrap_or_default())
 }
@@ -57,7 +57,7 @@ fn harmless(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 1);
     let mut last = ' ';
     for c in plain.chars() {
-        // Some CI systems take `##[` for a command anywhere in a line.
+        // Some CI systems read `##[` as the start of a command anywhere in a line.
         let commands = c == '#' && last == '#';
         last = c;
         if c == '\x7f' || commands || (!c.is_ascii() && is_hidden(c)) {
@@ -73,7 +73,7 @@ fn harmless(plain: &str) -> String {
     out
 }
 
-/// Returns a short form of an id: its first and last four characters. An id of at most 12 characters stays whole.
+/// Returns a short form of an id: its first and last four characters. An id of at most 12 characters is returned whole.
 pub fn short_id(id: &str) -> String {
     let id = visible(id);
     let characters: Vec<char> = id.chars().collect();
@@ -89,23 +89,23 @@ pub(super) fn short_commit(id: &str) -> String {
     visible(id).chars().take(10).collect()
 }
 
-/// Returns the number of characters of a text, as an estimate of its width in columns.
+/// Returns the number of characters in the text, as an estimate of the number of columns that it takes up.
 pub(super) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Returns a text, padded with spaces to a number of columns.
+/// Returns the text, followed by spaces up to the given number of columns.
 pub(super) fn padded(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// Returns a number with a noun: `1 service`, `2 services`.
+/// Returns a number with a noun in the singular or plural: `1 service`, `2 services`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
 
-/// Renders an error with its hints.
+/// Renders an error message with its hints.
 pub fn error(message: &str, hints: &[String]) -> String {
     let mut out = format!("{}: {}\n", styled(BAD.bold(), "error"), styled(STRONG, &visible(message)));
     for hint in hints {
@@ -114,7 +114,7 @@ pub fn error(message: &str, hints: &[String]) -> String {
     out
 }
 
-/// Renders a refusal with its details and hints.
+/// Renders the message that a run was refused, with details and hints.
 pub fn refusal(message: &str, details: &str, hints: &[String]) -> String {
     let mut out =
         format!("{}: {}\n{details}", styled(BAD.bold(), "refused"), styled(STRONG, &visible(message)));
@@ -125,8 +125,8 @@ pub fn refusal(message: &str, details: &str, hints: &[String]) -> String {
     out
 }
 
-/// Changes every workflow command that a CI system would run if it read the text, so that it is not run. Such commands
-/// are `::add-mask::`, `##[error]`, `##vso[…]` and `##teamcity[…]`.
+/// Returns the text with its workflow commands broken, so that a CI system that reads the text does not run them. Such
+/// commands are `::add-mask::`, `##[error]`, `##vso[…]` and `##teamcity[…]`.
 pub fn without_commands(text: &str) -> String {
     let harmless = |line: &str| {
         let blanks = line.len() - line.trim_start().len();

@@ -4,7 +4,7 @@ use super::text::count;
 use crate::model::Api;
 use crate::plan::{Estimate, Plan};
 
-/// Returns a text with the number of live services.
+/// Returns the number of live services as text, such as `5 services live (and 1 inactive)`.
 pub(super) fn live(plan: &Plan) -> String {
     let active = format!("{} live", count(plan.active, "service"));
     if plan.inactive == 0 { active } else { format!("{active} (and {} inactive)", plan.inactive) }
@@ -15,7 +15,7 @@ pub(super) fn services_are(number: usize) -> String {
     format!("{} {}", count(number, "service"), if number == 1 { "is" } else { "are" })
 }
 
-/// Describes the cost of an apply in one line.
+/// Returns the number of requests and the time that an apply takes, in one line.
 pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
     let requests = count(estimate.requests, "request");
     let time = match estimate.seconds {

@@ -1,4 +1,4 @@
-//! Renders values and their changes in lines.
+//! Renders values and changed values as lines for a terminal.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,29 +10,29 @@ use super::shown::ShownChange;
 use super::text::{BAD, DIM, GOOD, padded, styled, visible, width};
 use crate::model::settings::SERVICE;
 
-/// The column in which values start, relative to the column of fields.
+/// The column in which values start, counted from the column in which the names of fields start.
 pub(super) const VALUE_COLUMN: usize = 24;
-/// The column in which a service's fields start.
+/// The column of a line in which the names of a service's fields start.
 pub(super) const FIELDS: usize = 6;
-/// The maximum length of a text or list in one line. A longer text or list is shown as a diff.
+/// The maximum length of text or a list that is shown in one line, in characters. Longer ones are shown as a diff.
 const LONG_TEXT: usize = 48;
 /// The number of equal lines shown around a changed line.
 const CONTEXT: usize = 2;
-/// The maximum number of line comparisons. Beyond it, all lines count as changed.
+/// The maximum number of line comparisons. If two texts need more, all their lines count as changed.
 const MOST_COMPARED: usize = 1_000_000;
-/// The maximum length of a line with several values.
+/// The maximum length of a line that shows several values, in characters.
 const LINE: usize = 100;
-/// The maximum number of lines for one block of a new service's settings.
+/// The maximum number of lines that show the settings of one block of a new service.
 const MAX_LINES: usize = 3;
-/// The maximum number of list items in a line.
+/// The maximum number of list items that are shown in a line.
 const MAX_ITEMS: usize = 8;
 
-/// Writes a field with its name and value.
+/// Writes a line with the name and the value of a field.
 pub(super) fn field(out: &mut String, name: &str, value: &str) {
     let _ = writeln!(out, "{}{} {value}", " ".repeat(FIELDS), padded(name, VALUE_COLUMN));
 }
 
-/// Writes changes with their paths and notes. Changes in the same block are grouped under the block's name.
+/// Writes changed values with their paths and notes. Consecutive values of the same block are grouped under its name.
 pub(super) fn changes<'a>(out: &mut String, indent: usize, changes: impl Iterator<Item = ShownChange<'a>>) {
     let leaves: Vec<ShownChange<'_>> = changes.flat_map(ShownChange::leaves).collect();
     for group in leaves.chunk_by(|one, next| one.block() == next.block()) {
@@ -79,8 +79,8 @@ pub(super) fn is_long(text: &str) -> bool {
     width(text) > LONG_TEXT || text.contains('\n')
 }
 
-/// Returns the removed and added items of a long list. Returns `None` if the list is short, or if only its order
-/// changes.
+/// Returns the removed and the added items of a long list. Returns `None` if the list is short, or if no item was
+/// removed or added.
 fn list_diff(before: &[Value], after: &[Value]) -> Option<String> {
     let short = |list: &[Value]| list.is_empty() || !is_long(&join_items(list, ", "));
     let without = |list: &[Value], other: &[Value]| -> Vec<Value> {
@@ -106,9 +106,9 @@ fn join_items(items: &[Value], between: &str) -> String {
     words.join(between)
 }
 
-/// Returns the changed lines of a text in groups, with a few equal lines around them.
+/// Returns the changed lines of a text in groups. Each group has a few equal lines before and after the changed ones.
 pub(super) fn line_changes(before: &str, after: &str) -> Vec<Vec<(ChangeTag, String)>> {
-    // A minimal diff of texts with thousands of lines takes too long.
+    // Finding the smallest diff of texts with thousands of lines would take too long.
     if before.lines().count().saturating_mul(after.lines().count()) > MOST_COMPARED {
         let whole = |text: &str, tag| text.lines().map(|line| (tag, line.to_owned())).collect::<Vec<_>>();
         return vec![[whole(before, ChangeTag::Delete), whole(after, ChangeTag::Insert)].concat()];
@@ -122,7 +122,7 @@ pub(super) fn line_changes(before: &str, after: &str) -> Vec<Vec<(ChangeTag, Str
     diff.grouped_ops(CONTEXT).iter().map(lines).collect()
 }
 
-/// Writes the changed lines of a long text, with a few equal lines around them.
+/// Writes the changed lines of a long text, with a few equal lines before and after them.
 fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
     for (number, group) in line_changes(before, after).into_iter().enumerate() {
         if number > 0 {
@@ -140,7 +140,7 @@ fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
     }
 }
 
-/// Returns a value in one line. Strings are not quoted, and null is written as `none`.
+/// Returns a JSON value as text in one line. Strings are not quoted, and null is written as `none`.
 pub(super) fn short_value(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -160,8 +160,8 @@ pub(super) fn tag_text(key: &str, value: &Value) -> String {
     }
 }
 
-/// Writes the settings of a new service, in the order of the manual. The settings of a block are written in a few
-/// lines.
+/// Writes the settings of a new service, in the order of the manual. A setting that consists of several values is
+/// written in a few lines.
 pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
     for known in SERVICE {
         match values.get(known.name) {
@@ -169,7 +169,8 @@ pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
             Some(Value::Object(members)) => {
                 let mut parts = Vec::new();
                 describe(&mut parts, "", members);
-                // Call forwarding comes first, so that it is never hidden.
+                // Call forwarding comes first, because values at the end may be hidden, but call forwarding must always
+                // be visible.
                 parts.sort_by_key(|part| !part.starts_with("forward"));
                 block_lines(out, known.name, &parts);
             }
@@ -178,7 +179,8 @@ pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
     }
 }
 
-/// Adds each value in `members` to `parts`, as a text with its path. The path of a `type` is the path of its parent.
+/// Adds a string with the path and the value of each value in `members` to `parts`. A value named `type` gets the path
+/// of the object that it is in.
 pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<String, Value>) {
     for (name, value) in members {
         match value {
@@ -194,7 +196,8 @@ pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<Stri
     }
 }
 
-/// Writes parts beside a name. Each line has as many parts as fit, and the last line counts the parts that are hidden.
+/// Writes the values in `parts` beside a name. Each line has as many values as fit. If there are too many lines, a
+/// final line counts the values that are not shown.
 fn block_lines(out: &mut String, name: &str, parts: &[String]) {
     let room = LINE - FIELDS - VALUE_COLUMN;
     let mut lines: Vec<(String, usize)> = Vec::new();

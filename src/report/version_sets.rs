@@ -1,4 +1,4 @@
-//! Renders changed version sets for a terminal, and the pins of new version sets for all reports.
+//! Renders changed version sets for a terminal, and the pins of new version sets for every kind of report.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::text::{BAD, CHANGED, GOOD, count, padded, styled, visible};
 use super::values::{FIELDS, VALUE_COLUMN, changes, short_value};
 use crate::plan::{VersionSetChange, VersionSetChangeKind, VersionSetField, worst};
 
-/// Writes a version set with its changed values.
+/// Writes the lines for a version set that differs: a heading and the changed values.
 pub(super) fn changed(out: &mut String, set: &VersionSetChange) {
     let _ = writeln!(out, "{}", heading(set));
     let values =
@@ -17,13 +17,13 @@ pub(super) fn changed(out: &mut String, set: &VersionSetChange) {
     changes(out, FIELDS + 2, values);
 }
 
-/// Writes a new version set in one line.
+/// Writes the line for a version set that is created.
 pub(super) fn created(out: &mut String, set: &VersionSetChange) {
     let cause = causes::styled_note(worst(set.causes()));
     let _ = writeln!(out, "{} {}{cause}", padded(&heading(set), VALUE_COLUMN + 6), short_pins(set));
 }
 
-/// Writes a deleted version set in one line.
+/// Writes the line for a version set that is deleted.
 pub(super) fn deleted(out: &mut String, set: &VersionSetChange) {
     let _ = writeln!(out, "{}{}", heading(set), causes::styled_note(worst(set.causes())));
 }
@@ -59,13 +59,13 @@ pub(super) fn short_pins(set: &VersionSetChange) -> String {
     }
 }
 
-/// Returns a text with the pins of a new version set.
+/// Returns the pins of a new version set: `agent 3, context graph 5`.
 pub(super) fn pins(set: &VersionSetChange) -> String {
     let [agent, graph] = versions(set);
     format!("agent {agent}, context graph {graph}")
 }
 
-/// Returns the versions of the agent and the context graph in a new version set.
+/// Returns the versions of the agent and of the context graph in a new version set. An unpinned version is `latest`.
 fn versions(set: &VersionSetChange) -> [String; 2] {
     [VersionSetField::AgentVersion, VersionSetField::ContextGraphVersion].map(|field| {
         set.field(&field).map_or_else(|| "latest".to_owned(), |change| short_value(&change.after))

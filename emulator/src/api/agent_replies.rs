@@ -1,4 +1,4 @@
-//! The agents' replies in conversations.
+//! Chooses the agents' replies in conversations.
 
 use crate::state::{CannedReply, Replies};
 
@@ -9,7 +9,7 @@ pub(crate) enum AgentReply {
     Error { code: u16, description: String },
 }
 
-/// A point in a conversation at which the agent must reply, with all values on which its reply depends.
+/// A point in a conversation at which the agent must reply. It has all values that the reply depends on.
 pub(crate) struct Turn<'a> {
     pub(crate) agent: &'a str,
     pub(crate) service: &'a str,
@@ -35,8 +35,8 @@ impl Turn<'_> {
             && canned.says.as_ref().is_none_or(part_said)
     }
 
-    /// Returns the agent's reply: the first canned reply that matches. If there is none, the greeting or a repetition
-    /// of the user's message.
+    /// Returns the agent's reply: the first canned reply that matches. If none matches, returns the greeting, or
+    /// repeats the user's message.
     pub(crate) fn reply(&self, replies: &Replies) -> AgentReply {
         let agent = self.agent;
         let fill = |text: &str| text.replace("{agent}", agent).replace("{service}", self.service);

@@ -1,4 +1,4 @@
-//! Requests and answers as types that need no HTTP library, so that the rules can be tested without a server.
+//! Types for requests and answers. They need no HTTP library, so the rules of the APIs can be tested without a server.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// The path as it was sent, still percent-encoded.
+    /// The path as the client sent it, still percent-encoded.
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     /// The names and values of the headers. The names are in lower case.
@@ -35,9 +35,9 @@ pub(crate) struct Answer {
 pub(crate) enum Payload {
     Empty,
     Json(Vec<u8>),
-    /// Bytes, with their content type.
+    /// A body of any kind: its content type and its bytes.
     Bytes(&'static str, Vec<u8>),
-    /// NDJSON (one JSON document per line) that is sent in chunks.
+    /// NDJSON (one JSON document per line), which is sent in several chunks.
     Stream(Vec<Vec<u8>>),
 }
 
@@ -55,26 +55,26 @@ impl Answer {
         }
     }
 
-    /// Returns an error answer whose `detail` field has this text.
+    /// Returns an error answer whose body has the field `detail` with this text.
     pub(crate) fn detail(status: u16, text: &str) -> Self {
         Self::json(status, &serde_json::json!({ "detail": text }))
     }
 
-    /// Adds a header and returns the answer.
+    /// Adds a header to the answer, and returns the answer.
     pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
 }
 
-/// An answer in the form in which it would be sent over the network.
+/// An answer, with its headers and body in the form in which HTTP transmits them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// The names and values of the headers. The names are in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The bytes of the body.
     pub body: Vec<u8>,
 }
 
@@ -101,13 +101,13 @@ impl From<Answer> for Reply {
     }
 }
 
-/// Converts a time to milliseconds since the epoch.
+/// Converts a time to milliseconds since 1970.
 pub(crate) fn millis(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Formats a time, given in milliseconds since the epoch, as ISO 8601.
+/// Formats a time, given in milliseconds since 1970, as ISO 8601.
 pub(crate) fn iso(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

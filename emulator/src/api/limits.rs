@@ -1,72 +1,73 @@
-//! Rate limits. Each organization has its own count of requests for each endpoint in a time window.
+//! Rate limits. The requests of each organization to each endpoint are counted separately, in time windows.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::api::exchange::Answer;
 
-/// The rate limits that the server enforces.
+/// The rate limits that the emulator enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limits {
-    /// No limits. The answers still have rate limit headers, with a limit so high that no client reaches it.
+    /// No limits. The answers still have rate limit headers, but with a limit so high that no client reaches it.
     Off,
-    /// The published limits. The length of the time windows is one minute, or less in tests.
+    /// The limits that the vendor has published. The length of the time windows is one minute, or less in tests.
     Documented {
-        /// The length of a window.
+        /// The length of a time window.
         window: Duration,
     },
-    /// The published limits or another one. Each time window begins with its first request.
+    /// The vendor's published limits, or one limit for all endpoints. Each time window begins with its first request.
     FromFirstRequest {
-        /// The length of a window.
+        /// The length of a time window.
         window: Duration,
-        /// The limit of every endpoint. `None` means the published limits.
+        /// The limit of every endpoint, in requests per window. `None` means the vendor's published limits.
         requests: Option<u32>,
-        /// The way in which the answers tell the client when a window ends.
+        /// The time that answers report as the end of a window.
         window_end: WindowEnd,
     },
 }
 
-/// The way in which the answers tell the client when a window ends. The header has whole seconds, so fractions are
+/// The time that answers report as the end of a window. The header counts whole seconds, so the real end must be
 /// rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowEnd {
-    /// Rounded up to the next second.
+    /// Answers report the end of the window, rounded up to a whole second.
     RoundedUp,
-    /// Rounded down to the previous second.
+    /// Answers report the end of the window, rounded down to a whole second.
     RoundedDown,
-    /// No information: answers have no rate limit headers, and a 429 has no `Retry-After`.
+    /// Answers do not report the end of the window. They have no rate limit headers, and with status 429 no
+    /// `Retry-After`.
     NotReported,
 }
 
 impl Limits {
-    /// The published limits, in windows of one minute.
+    /// The vendor's published limits, in time windows of one minute.
     pub const PER_MINUTE: Self = Self::Documented { window: Duration::from_secs(60) };
 }
 
-/// Returns the time that is `by` after `now`. A duration of more than a century is shortened to it, to prevent an
-/// overflow.
+/// Returns the time that is `by` after `now`. To prevent an overflow, `by` counts as a century if it is longer.
 pub(crate) fn later(now: SystemTime, by: Duration) -> SystemTime {
     now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
 }
 
-/// The limit in the headers if there are no rate limits. No client reaches it.
+/// The limit that the headers report if there are no rate limits. No client reaches it.
 const UNLIMITED: u32 = 1_000_000_000;
 
-/// The values of the rate limit headers for one request. The request is refused if `retry_after` has a value.
+/// The values of the rate limit headers in the answer to one request. The request is refused if `retry_after` has a
+/// value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Allowance {
     pub(crate) limit: u32,
     pub(crate) remaining: u32,
-    /// The time at which the window ends, in seconds since the epoch.
+    /// The time at which the window ends, in seconds since 1970.
     pub(crate) reset: u64,
     /// The seconds until the window ends, if the request exceeds the limit. `None` if the request is allowed.
     pub(crate) retry_after: Option<u64>,
-    /// True if the answer has rate limit headers.
+    /// True if answers have rate limit headers.
     has_headers: bool,
 }
 
 impl Allowance {
-    /// Adds the rate limit headers to an answer, if the server sends such headers.
+    /// Adds the rate limit headers to an answer. If the emulator must not report limits, removes `Retry-After` instead.
     pub(crate) fn add_headers(self, mut answer: Answer) -> Answer {
         if !self.has_headers {
             answer.headers.retain(|(name, _)| name != "retry-after");
@@ -85,7 +86,7 @@ struct Window {
     used: u32,
 }
 
-/// Counts the requests in each window.
+/// Counts the requests of each organization to each endpoint, in time windows.
 pub(crate) struct Limiter<Endpoint> {
     limits: Limits,
     windows: HashMap<(String, Endpoint), Window>,
@@ -96,7 +97,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         Self { limits, windows: HashMap::new() }
     }
 
-    /// Returns the header values for a window in which no request has been counted.
+    /// Returns the header values for a new window, without counting a request.
     pub(crate) fn unused(&self, limit: u32, now: SystemTime) -> Allowance {
         let (limit, length) = match self.limits {
             Limits::Off => (UNLIMITED, Duration::from_secs(60)),
@@ -111,7 +112,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         !matches!(self.limits, Limits::FromFirstRequest { window_end: WindowEnd::NotReported, .. })
     }
 
-    /// Returns the end of a window in seconds since the epoch, rounded as in the header.
+    /// Returns the end of a window as the header reports it: in whole seconds since 1970.
     fn reset(&self, end: SystemTime) -> u64 {
         match self.limits {
             Limits::FromFirstRequest { window_end: WindowEnd::RoundedDown, .. } => {
@@ -121,16 +122,16 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         }
     }
 
-    /// Returns the end of a window that begins now. If a published window lasts whole seconds, its start is rounded
-    /// down to a whole second. Then the reported end is exact.
+    /// Returns the end of a window that begins now. If windows with the published limits last whole seconds, their
+    /// start is rounded down to a whole second, so that the reported end is exact.
     fn end(&self, now: SystemTime, length: Duration) -> SystemTime {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let whole = matches!(self.limits, Limits::Documented { .. }) && length.subsec_nanos() == 0;
         later(if whole { UNIX_EPOCH + Duration::from_secs(since.as_secs()) } else { now }, length)
     }
 
-    /// Counts a request and returns the header values for its answer. The first request of a window starts the
-    /// window.
+    /// Counts a request, and returns the header values for its answer. If the previous window has ended, a new one
+    /// starts with this request.
     pub(crate) fn take(
         &mut self,
         organization: &str,
@@ -148,7 +149,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
             .windows
             .entry((organization.to_owned(), endpoint))
             .and_modify(|window| {
-                // A clock that was set back must not keep a window open forever.
+                // If the clock was set back, the window must not stay open for too long.
                 if now >= window.ends || window.ends > later(now, length) {
                     *window = fresh;
                 }
@@ -170,7 +171,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
     }
 }
 
-/// Converts a time to seconds since the epoch. The result is rounded up, so that a client that waits until then waits
+/// Converts a time to seconds since 1970. The result is rounded up, so that a client that waits until this time waits
 /// long enough.
 fn seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,12 +1,12 @@
-//! The validation errors of a request, in pydantic's format. An answer lists all of them, each with its location in
-//! the request.
+//! Collects the validation errors of a request. The answer lists all of them in pydantic's format, each with its
+//! location in the request.
 
 use serde_json::{Map, Value, json};
 
 use crate::api::refusal::Refusal;
 
-/// The maximum nesting of a body. JSON parsers accept at most 128 levels, and a stored row has a few more levels than
-/// the body.
+/// The maximum depth of nesting in a request's body. JSON parsers accept at most 128 levels, and a stored row has a few
+/// more levels than the body.
 const DEEPEST: usize = 100;
 
 /// The location of a value in a request, such as `["body", "tags", "team"]`.
@@ -14,7 +14,7 @@ const DEEPEST: usize = 100;
 pub(crate) struct At(Vec<Value>);
 
 impl At {
-    /// Returns an empty location, for a value that does not come from a request.
+    /// Returns an empty location, for values that do not come from a request.
     pub(crate) fn nowhere() -> Self {
         Self(Vec::new())
     }
@@ -42,17 +42,17 @@ impl At {
     }
 }
 
-/// The validation errors that were found in a request.
+/// The validation errors that were found in a request, in the format of the answer.
 #[derive(Debug, Default)]
 pub(crate) struct RequestProblems(Vec<Value>);
 
 impl RequestProblems {
-    /// Adds an error. `kind` is pydantic's name for this kind of error.
+    /// Adds an error at the location `at`. `kind` is pydantic's name for this kind of error.
     pub(crate) fn add(&mut self, kind: &str, at: &At, message: impl Into<String>, input: &Value) {
         self.0.push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input}));
     }
 
-    /// Adds an error whose `ctx` field has the values that its message contains.
+    /// Adds an error whose field `ctx` contains the values that its message mentions.
     pub(crate) fn add_with(
         &mut self,
         kind: &str,
@@ -65,12 +65,12 @@ impl RequestProblems {
             .push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input, "ctx": context}));
     }
 
-    /// Adds all errors of another list.
+    /// Adds all errors from another list.
     pub(crate) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
 
-    /// Returns the location and the message of the first error as text.
+    /// Returns the location and the message of the first error as one string.
     pub(crate) fn first(&self) -> String {
         let Some(problem) = self.0.first() else { return String::new() };
         let steps = problem["loc"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -90,14 +90,14 @@ impl RequestProblems {
     }
 }
 
-/// Parses a body, which must be a JSON object, and returns its fields.
+/// Parses a request's body, which must be a JSON object, and returns its fields.
 pub(crate) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let mut problems = RequestProblems::default();
     if body.is_empty() {
         problems.add("missing", &At::body(), "Field required", &Value::Null);
         return Err(problems.refusal());
     }
-    // Not a 400: the schema does not list that status for every call.
+    // The error is not answered with 400, because the vendor's schema does not list that status for every endpoint.
     let Ok(text) = std::str::from_utf8(body) else {
         problems.add("json_invalid", &At::body(), "JSON decode error: not UTF-8", &json!({}));
         return Err(problems.refusal());
@@ -145,10 +145,10 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// A function that reads one value. If the value is invalid, it adds problems and returns `None`.
+/// A function that reads one value. If the value is invalid, the function adds an error and returns `None`.
 pub(crate) type Read<T> = fn(&mut RequestProblems, &At, &Value) -> Option<T>;
 
-/// Reads a required field with the function `read`. Adds a problem if the field is missing.
+/// Reads a required field with the function `read`. Adds an error if the field is missing.
 pub(crate) fn required<T>(
     problems: &mut RequestProblems,
     at: &At,
@@ -165,7 +165,7 @@ pub(crate) fn required<T>(
     }
 }
 
-/// Reads a field with the function `read`, unless it is missing or null.
+/// Reads an optional field with the function `read`. Returns `None` if the field is missing or null.
 pub(crate) fn optional<T>(
     problems: &mut RequestProblems,
     at: &At,

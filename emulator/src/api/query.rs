@@ -1,15 +1,15 @@
-//! Query strings: parameters, sort orders and pages.
+//! Reads query strings: their parameters, sort orders and pages.
 
 use serde_json::{Value, json};
 
 use crate::api::problems::{At, RequestProblems};
 
-/// The decoded parameters of a query string, in the order in which they were sent.
+/// The decoded parameters of a query string, in the order in which the client sent them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Decodes a query string in the format of HTML forms, in which `+` stands for a space.
+    /// Decodes a query string in the format of HTML forms, where `+` stands for a space.
     pub(crate) fn parse(query: Option<&str>) -> Self {
         let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let decoded = |text: &str| percent_decode(&text.replace('+', " "));
@@ -20,17 +20,18 @@ impl Query {
         Self(pairs.map(pair).collect())
     }
 
-    /// Returns all values of a parameter.
+    /// Returns all values of the parameter with this name.
     pub(crate) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns a parameter's value. If the parameter was sent several times, the last value counts.
+    /// Returns the value of the parameter with this name. If the parameter was sent several times, returns the last
+    /// value.
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Reads a boolean parameter. Adds a problem if its value is not a boolean.
+    /// Reads a boolean parameter. Adds an error if its value is not a boolean.
     pub(crate) fn boolean(&self, problems: &mut RequestProblems, name: &str) -> Option<bool> {
         let value = self.one(name)?;
         match value.to_ascii_lowercase().as_str() {
@@ -53,7 +54,7 @@ impl Query {
         })
     }
 
-    /// Reads the parameters `limit` and `continuation_token`, which select a page of a list.
+    /// Reads the parameters `limit` and `continuation_token`, which select one page of a list.
     pub(crate) fn page(&self, problems: &mut RequestProblems, bounds: PageBounds) -> Page {
         let PageBounds { default, least, most } = bounds;
         let limit = self.integer(problems, "limit", default);
@@ -63,7 +64,7 @@ impl Query {
             let message = format!("Input should be less than or equal to {most}");
             problems.add("less_than_equal", &at, message, &json!(limit.to_string()));
         } else if limit < least {
-            // The schemas say `> 0` for some lists and `>= 0` for others.
+            // The vendor's schemas say `> 0` for some lists, and `>= 0` for others.
             let (kind, bound) =
                 if least > 0 { ("greater_than", "") } else { ("greater_than_equal", "or equal to ") };
             let message = format!("Input should be greater than {bound}0");
@@ -72,14 +73,14 @@ impl Query {
         Page { limit: usize::try_from(limit).unwrap_or(0), skip }
     }
 
-    /// Reads the parameter `continuation_token`, which is a number of items to skip. The vendor's schema gives it no
-    /// bounds. So any number is accepted, and may select the first page or an empty page after the last one.
+    /// Reads the parameter `continuation_token`, which is the number of items to skip. The vendor's schema has no
+    /// bounds for it, so any number is accepted. A number that is too high selects an empty page.
     pub(crate) fn token(&self, problems: &mut RequestProblems) -> usize {
         usize::try_from(self.integer(problems, "continuation_token", 0).max(0)).unwrap_or(usize::MAX)
     }
 
-    /// Reads the parameter `sort_by`, which may occur several times. Each value is a sign followed by one of these
-    /// fields.
+    /// Reads the parameter `sort_by`, which may be sent several times. Each value is a sign (`+` or `-`) followed by
+    /// one of the names in `fields`.
     pub(crate) fn sort(&self, problems: &mut RequestProblems, fields: &[&'static str]) -> Vec<Sort> {
         let mut sorts = Vec::new();
         for (n, text) in self.all("sort_by").enumerate() {
@@ -97,8 +98,8 @@ impl Query {
     }
 }
 
-/// Reads an integer. Returns the largest or smallest `i64` if the number is out of range, because the vendor's
-/// schemas have no such bounds.
+/// Parses an integer. A number that is out of range becomes the largest or smallest `i64`, because the vendor's schemas
+/// accept any integer.
 fn whole(text: &str) -> Option<i64> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     text.parse().map_or_else(
@@ -111,7 +112,7 @@ fn whole(text: &str) -> Option<i64> {
     )
 }
 
-/// The default, the minimum and the maximum of the parameter `limit`.
+/// The bounds of the parameter `limit`: its default, its minimum and its maximum.
 #[derive(Clone, Copy)]
 pub(crate) struct PageBounds {
     pub(crate) default: i64,
@@ -119,7 +120,7 @@ pub(crate) struct PageBounds {
     pub(crate) most: i64,
 }
 
-/// The part of a list that a request asks for.
+/// The page of a list that a request asks for: the maximum number of items, and the number of items to skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) limit: usize,
@@ -127,12 +128,12 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Returns true if this is the first page.
+    /// Returns true if this is the first page of the list.
     pub(crate) fn is_first(self) -> bool {
         self.skip == 0
     }
 
-    /// Returns the items of this page. To find out if there is a next page, it reads one more item.
+    /// Returns the items on this page. Reads one more item to find out if there is another page.
     pub(crate) fn cut<T>(self, items: impl Iterator<Item = T>) -> Slice<T> {
         let mut items = items.skip(self.skip);
         let taken: Vec<T> = items.by_ref().take(self.limit).collect();
@@ -141,7 +142,8 @@ impl Page {
     }
 }
 
-/// The items of a page, and the position at which the next page starts. The position is `None` for the last page.
+/// The items on a page, and the position in the list at which the next page starts. The position is `None` if there is
+/// no next page.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Slice<T> {
     pub(crate) items: Vec<T>,
@@ -149,7 +151,7 @@ pub(crate) struct Slice<T> {
 }
 
 impl<T> Slice<T> {
-    /// Returns the JSON of the answer: the items in the field `name`, and the token for the next page.
+    /// Returns the JSON of the answer: the items under the key `name`, and the token for the next page.
     pub(crate) fn document(self, name: &str, show: impl FnMut(T) -> Value) -> Value {
         let has_more = self.next.is_some();
         let items: Vec<Value> = self.items.into_iter().map(show).collect();
@@ -157,7 +159,7 @@ impl<T> Slice<T> {
     }
 }
 
-/// A field to sort by, and its direction.
+/// A field to sort a list by, and the direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sort {
     pub(crate) field: &'static str,
@@ -165,14 +167,14 @@ pub(crate) struct Sort {
 }
 
 impl Sort {
-    /// Returns the order unchanged for an ascending sort, and reversed for a descending one.
+    /// Returns the order unchanged for an ascending sort. Reverses it for a descending sort.
     pub(crate) fn apply(self, order: std::cmp::Ordering) -> std::cmp::Ordering {
         if self.descending { order.reverse() } else { order }
     }
 }
 
-/// Decodes percent-encoding: `%41` becomes `A`. A `%` without two digits stays, and bytes that are not UTF-8 are
-/// replaced.
+/// Decodes percent-encoding: `%41` becomes `A`. A `%` that no two hexadecimal digits follow is kept. Bytes that are not
+/// UTF-8 are replaced.
 pub(crate) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

@@ -1,4 +1,4 @@
-//! Refusals of requests, and their answers in the format of FastAPI and pydantic.
+//! The reasons for which requests are refused, and the answers to such requests in the format of FastAPI and pydantic.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the refusal for a user who does not have this permission.
+    /// Returns the refusal of a request whose user does not have this permission.
     pub(crate) fn lacks(permission: &str) -> Self {
         Self::Forbidden(format!("missing permission {permission}"))
     }

@@ -1,16 +1,17 @@
-//! Finds the endpoint for a path and a method. Handles path parameters, wrong methods, and missing or extra trailing
-//! slashes.
+//! Finds the endpoint for the path and the method of a request. Handles path parameters, wrong methods, and missing or
+//! extra trailing slashes.
 
 use crate::api::exchange::{Answer, Request};
 use crate::api::query::percent_decode;
 
-/// The methods that a path allows, each with its endpoint.
+/// The methods that one path accepts, each with its endpoint.
 pub(crate) type Methods<Endpoint> = &'static [(&'static str, Endpoint)];
 
-/// All paths with their methods. `{}` stands for a parameter. A path with a trailing slash differs from one without.
+/// All paths of an API, each with its methods. `{}` stands for a parameter. A path with a trailing slash differs from
+/// the same path without it.
 pub(crate) type Routes<Endpoint> = &'static [(&'static str, Methods<Endpoint>)];
 
-/// The result of the search for an endpoint.
+/// The result of looking for the endpoint of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Routed<Endpoint> {
     Found {
@@ -18,13 +19,14 @@ pub(crate) enum Routed<Endpoint> {
         /// The parameters of the path. The first one is the organization or workspace.
         parameters: Vec<String>,
     },
-    /// The requested path does not exist. The path given here exists, and differs only in the trailing slash.
+    /// No endpoint has the requested path. But an endpoint has the path given here, which differs only in the trailing
+    /// slash.
     Redirect(String),
     WrongMethod(String),
     Unknown,
 }
 
-/// Finds the endpoint for a request's method and path.
+/// Finds the endpoint for the method and the path of a request.
 pub(crate) fn route<Endpoint: Copy>(
     routes: Routes<Endpoint>,
     method: &str,
@@ -52,7 +54,7 @@ pub(crate) fn route<Endpoint: Copy>(
     Routed::Unknown
 }
 
-/// Returns the organization or workspace in a path, even if no endpoint has this path.
+/// Returns the name of the organization or workspace in a path, even if no endpoint has this path.
 pub(crate) fn organization_of(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let name = path.strip_prefix("/v1/")?.split('/').next()?;
@@ -73,14 +75,15 @@ fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
     segments.next().is_none().then_some(found)
 }
 
-/// Returns the answer that redirects a client to the correct path.
+/// Returns an answer that redirects the client to the correct path.
 pub(crate) fn redirect(request: &Request, path: &str) -> Answer {
     let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     let host = request.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
     Answer::empty(307).with("location", format!("{host}{path}{query}"))
 }
 
-/// Returns the path segment after the organization or workspace. It shows which of the two APIs the request is for.
+/// Returns the path segment after the organization or workspace. This segment shows for which of the two APIs a request
+/// is.
 pub(crate) fn second_segment(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let (home, rest) = path.strip_prefix("/v1/")?.split_once('/')?;

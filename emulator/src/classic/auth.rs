@@ -1,4 +1,4 @@
-//! Sign-in to the Classic API, and the tokens that it issues.
+//! Sign-in to the Classic API, and the tokens that it issues to users.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,7 +12,8 @@ use crate::api::problems::{At, RequestProblems};
 use crate::api::refusal::Refusal;
 use crate::state::{ApiKey, Organization, World};
 
-/// The tokens that were issued to users. They are in memory only, so a restart of the emulator signs out every user.
+/// The tokens that were issued to users. They are kept only in memory, so a restart of the emulator signs out every
+/// user.
 pub(super) struct Sessions {
     lifetime: Duration,
     tokens: HashMap<String, Session>,
@@ -30,7 +31,7 @@ impl Sessions {
         Self { lifetime, tokens: HashMap::new(), given: 0 }
     }
 
-    /// Answers a sign-in request with a new token, or refuses it if the key, its id or the user is wrong.
+    /// Answers a sign-in request with a new token. Refuses the request if the key, the key's id or the user is wrong.
     pub(super) fn sign_in(&mut self, request: &Request, home: &Organization) -> Result<Answer, Refusal> {
         let mut problems = RequestProblems::default();
         let mut header = |name: &str| {
@@ -58,7 +59,7 @@ impl Sessions {
         ))
     }
 
-    /// Returns the API key with which the request's token was obtained. Refuses the request if the token is missing,
+    /// Returns the API key with which the user of a request signed in. Refuses the request if its token is missing,
     /// wrong or expired.
     pub(super) fn authenticate(
         &self,
@@ -77,8 +78,8 @@ impl Sessions {
         key.filter(|_| valid).cloned().ok_or_else(refused)
     }
 
-    /// Returns a random number. The standard library seeds its hashers from the system's randomness, which is
-    /// good enough for a server on a loopback port.
+    /// Returns a random number from the standard library's hasher, which is seeded with randomness from the system.
+    /// This is good enough for a server on a loopback port.
     fn random(&self) -> u64 {
         let mut hasher = RandomState::new().build_hasher();
         hasher.write_u64(self.given);

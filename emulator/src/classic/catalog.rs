@@ -82,21 +82,21 @@ pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<A
     }))
 }
 
-/// The versions that a request asks for, with their order and page.
+/// The versions that a request asks for, with their sort order and page.
 struct VersionQuery {
     range: Range,
     descending: bool,
     page: crate::api::query::Page,
 }
 
-/// The first or last version of a range.
+/// One end of a range of versions: the first or the last version in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Number(u32),
     Latest,
 }
 
-/// A range of versions, from the first to the last. Both are included.
+/// A range of versions. It includes the first and the last version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range(End, End);
 
@@ -157,12 +157,12 @@ impl VersionQuery {
     }
 }
 
-/// Returns the time at which a version was created. Each version is one minute younger than the previous one.
+/// Returns the time at which a version was created. It is one minute after the time of the previous version.
 fn version_created_at(item: &CatalogItem, version: u32) -> String {
     iso(item.created_at + i64::from(version - 1) * 60_000)
 }
 
-/// Returns the id of a version. It is the id of the agent or context graph, except for the last eight digits.
+/// Returns the id of a version: the id of the agent or context graph, with other digits in the last eight places.
 fn version_id(item: &CatalogItem, version: u32) -> String {
     let head = item.id.get(..16).unwrap_or_default();
     format!("{head}{version:08x}")

@@ -37,7 +37,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
             && (users.is_empty() || users.contains(&conversation.user_id.as_str()))
             && tags.iter().all(|filter| filter.fits(&conversation.tags))
     });
-    // Conversations are stored in order of creation.
+    // Conversations are stored in the order of their creation.
     let slice = match sorts.first() {
         Some(sort) if sort.descending => page.cut(seen.rev()),
         _ => page.cut(seen),
@@ -45,7 +45,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     Ok(Answer::json(200, &slice.document("conversations", wire::conversation)))
 }
 
-/// The values in a request that starts a conversation.
+/// The values of a request that starts a conversation.
 struct Start {
     service_id: String,
     version_set: String,
@@ -89,7 +89,7 @@ impl Start {
     }
 }
 
-/// Reads the type of the first message. Returns true for a user's message, and false for an external event.
+/// Reads the type of the first message. Returns true for a message from the user, and false for an external event.
 fn message_type(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     match value.as_str() {
         Some("user-message") => Some(true),
@@ -120,7 +120,7 @@ fn response_format(problems: &mut RequestProblems, call: &Call<'_>) -> bool {
 
 fn action_filter(problems: &mut RequestProblems, call: &Call<'_>) -> Option<Regex> {
     let pattern = call.query.one("current_agent_action_type").unwrap_or("^.*$");
-    // The size limit keeps a hostile pattern from using up the server's memory.
+    // The size limit protects the server from patterns that would use up its memory.
     let regex = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
     if regex.is_err() {
         let at = At::query("current_agent_action_type");
@@ -212,7 +212,7 @@ fn line(event: &Value) -> Vec<u8> {
     format!("{event}\n").into_bytes()
 }
 
-/// Returns the events that the stream contains before the agent's message.
+/// Returns the events that the stream of an answer contains before the agent's message.
 fn actions() -> [Value; 3] {
     [
         json!({"type": "select-dynamic-behavior-vector-generated"}),
@@ -259,7 +259,7 @@ fn events(ids: &Ids<'_>, spoken: &AgentReply, actions_wanted: Option<&Regex>) ->
     lines
 }
 
-/// Splits a message into chunks of a few words.
+/// Splits a message into chunks of up to four words.
 fn pieces(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split_inclusive(' ').collect();
     let pieces: Vec<String> = words.chunks(4).map(<[&str]>::concat).collect();

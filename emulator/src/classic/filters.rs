@@ -1,4 +1,4 @@
-//! Reads filters by id and by tag from query parameters.
+//! Reads the query parameters that filter lists by id or by tag.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use super::validate::id;
 use crate::api::problems::{At, RequestProblems};
 use crate::api::query::Query;
 
-/// Reads a query parameter whose values are ids. Adds a problem for each invalid id.
+/// Reads a query parameter whose values are ids. Adds an error for each invalid id.
 pub(super) fn ids(query: &Query, problems: &mut RequestProblems, name: &str) -> Vec<String> {
     let at = At::query(name);
     query.all(name).enumerate().filter_map(|(n, value)| id(problems, &at.then(n), &json!(value))).collect()
 }
 
-/// Reads a query parameter whose values are tag filters. Adds a problem for each invalid filter.
+/// Reads a query parameter whose values are tag filters. Adds an error for each invalid filter.
 pub(super) fn tags(query: &Query, problems: &mut RequestProblems, name: &str) -> Vec<TagFilter> {
     let mut filters = Vec::new();
     for (n, text) in query.all(name).enumerate() {
@@ -29,7 +29,8 @@ pub(super) fn tags(query: &Query, problems: &mut RequestProblems, name: &str) ->
     filters
 }
 
-/// A filter by tag: `key:value` for this value, `key:*` for any value, or `key:` for no value.
+/// A filter that selects by tag: `key:value` selects this value, `key:*` selects any value, and `key:` selects a tag
+/// without a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TagFilter {
     key: String,
@@ -54,7 +55,7 @@ impl TagFilter {
         (!key.is_empty()).then(|| Self { key: key.to_owned(), value })
     }
 
-    /// Returns true if the tags contain one that matches the filter.
+    /// Returns true if one of the tags matches the filter.
     pub(super) fn fits(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
         tags.get(&self.key).is_some_and(|found| match &self.value {
             VersionQuery::Anything => true,

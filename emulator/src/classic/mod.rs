@@ -1,4 +1,4 @@
-//! The Classic API: paths, limits, sign-in and rules.
+//! The Classic API: its paths, rate limits, sign-in and rules.
 
 mod auth;
 mod behavior_sets;
@@ -24,62 +24,62 @@ use crate::state::{ApiKey, Organization, Permission, World};
 use auth::Sessions;
 use routes::{Endpoint, ROUTES};
 
-/// The Classic API, with the part of its state that is not in [`World`]: request counts and tokens. A restart loses
-/// both.
+/// The Classic API, with the part of its state that is not in [`World`]: request counts and tokens. A restart of the
+/// emulator loses this part.
 pub(super) struct Classic {
     limiter: Limiter<Endpoint>,
     sessions: Sessions,
 }
 
-/// A request whose endpoint is known and whose user is signed in.
+/// A request whose endpoint is known, and whose user is signed in.
 struct Call<'a> {
     request: &'a Request,
     query: Query,
     organization: String,
-    /// The parameters in the path that follow the organization.
+    /// The parameters in the path after the organization.
     parameters: Vec<String>,
     key: ApiKey,
 }
 
 impl Call<'_> {
-    /// Returns the request's organization. It exists: that was checked before the call was created.
+    /// Returns the organization that the request is about. It always exists, because that was checked before.
     fn home<'w>(&self, world: &'w World) -> Result<&'w Organization, Refusal> {
         world.organization(&self.organization).ok_or_else(|| no_organization(&self.organization))
     }
 
-    /// Like [`Call::home`], but the organization can be changed.
+    /// Returns a mutable reference to the organization that the request is about.
     fn home_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Organization, Refusal> {
         world.organization_mut(&self.organization).ok_or_else(|| no_organization(&self.organization))
     }
 
-    /// Returns the `n`-th parameter of the path, counted from 0. Returns an empty string if there is no such
-    /// parameter.
+    /// Returns the `n`-th parameter of the path, counted from 0. Returns an empty string if the path has fewer
+    /// parameters.
     fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
     }
 
-    /// Returns `Ok` if the user has the permission, and otherwise a refusal that names it.
+    /// Refuses the request if the user does not have the permission. The refusal names the permission.
     fn require(&self, permission: Permission) -> Result<(), Refusal> {
         if self.key.may(permission) { Ok(()) } else { Err(Refusal::lacks(permission.name())) }
     }
 
-    /// Parses the body and returns its fields.
+    /// Parses the request's body and returns its fields.
     fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
         problems::object(self.request.header("content-type"), &self.request.body)
     }
 
-    /// Returns the time of the request, in milliseconds since the epoch.
+    /// Returns the time of the request, in milliseconds since 1970.
     fn millis(&self) -> i64 {
         exchange::millis(self.request.now)
     }
 }
 
-/// Returns the refusal for an organization that does not exist.
+/// Returns the refusal of a request whose organization does not exist.
 fn no_organization(name: &str) -> Refusal {
     Refusal::NotFound(format!("organization {name:?} does not exist"))
 }
 
-/// Returns the refusal for a service that does not exist.
+/// Returns the refusal of a request whose service does not exist.
 fn no_service(id: &str) -> Refusal {
     Refusal::NotFound(format!("service {id} does not exist"))
 }
@@ -89,7 +89,7 @@ impl Classic {
         Self { limiter: Limiter::new(limits), sessions: Sessions::new(token_lifetime) }
     }
 
-    /// Answers a request. Changes `world` completely, or not at all if the request is refused.
+    /// Answers a request. If the request is refused, nothing in `world` changes.
     pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
         let (endpoint, mut parameters) = match route(ROUTES, &request.method, &request.path) {
             Routed::Found { endpoint, parameters } => (endpoint, parameters),
@@ -101,8 +101,8 @@ impl Classic {
         };
         let organization = parameters.remove(0);
         if world.organization(&organization).is_none() {
-            // An organization that does not exist has no windows. Otherwise, anyone could make the server
-            // remember made-up names.
+            // Requests are not counted for organizations that do not exist. Otherwise, any client could fill the memory
+            // with made-up names.
             let allowance = self.limiter.unused(endpoint.limit(), request.now);
             return allowance.add_headers(no_organization(&organization).answer());
         }

@@ -24,7 +24,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Returns the vendor's published limit of requests per minute.
+    /// Returns the rate limit of this endpoint that the vendor has published, in requests per minute.
     pub(super) fn limit(self) -> u32 {
         match self {
             Self::SignIn | Self::StartConversation | Self::FinishConversation => 5,
@@ -40,7 +40,8 @@ impl Endpoint {
     }
 }
 
-/// All paths with their methods. `{}` stands for a parameter. A path with a trailing slash differs from one without.
+/// All paths of the Classic API, each with its methods. `{}` stands for a parameter. A path with a trailing slash
+/// differs from the same path without it.
 pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/user/signin_with_api_key", &[("POST", Endpoint::SignIn)]),
     ("/v1/{}/service/", &[("GET", Endpoint::ListServices), ("POST", Endpoint::CreateService)]),

@@ -46,7 +46,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     };
     let mut document = slice.document("services", |service| wire::service(home.name(), service));
     document["filter_values"] = if page.is_first() {
-        // The vendor counts all services here, also those that the user can't see.
+        // Here, the vendor includes the tags of all services, even of services that the user can't see.
         let keys: BTreeSet<&String> =
             home.services().iter().filter(wanted).flat_map(|service| service.tags.keys()).collect();
         json!({ "tags": keys })
@@ -189,7 +189,7 @@ fn check_update(home: &Organization, old: &Service, new: &Service) -> Result<(),
     Ok(())
 }
 
-/// The kind of object that an id in a service refers to.
+/// The kinds of objects that a service refers to by id.
 #[derive(Clone, Copy)]
 enum Kind {
     Agent,

@@ -12,18 +12,18 @@ use crate::api::problems::{At, Read, RequestProblems};
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
 const TAG_PATTERN: &str = r"^[\w\s]+$";
 
-/// The maximum length of a tag's value in a conversation, in characters.
+/// The maximum length of the value of a conversation's tag, in characters.
 const LONGEST_TAG: usize = 100;
 
-/// Tags in the form in which they are stored: each key with its value, or with `None` if the value is null.
+/// Tags as they are stored: each key with its value. The value is `None` if the client sent null.
 type Tags = BTreeMap<String, Option<String>>;
 
-/// Reads a service's or behavior set's tags: a map in which each value is a text or null.
+/// Reads the tags of a service or behavior set: an object in which each value is a string or null.
 pub(super) fn tags(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, tag)
 }
 
-/// Reads a conversation's tags. A value may be any text of at most [`LONGEST_TAG`] characters.
+/// Reads the tags of a conversation. A value may be any string of at most [`LONGEST_TAG`] characters.
 pub(super) fn conversation_tags(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, |problems, at, value| {
         let text = text(problems, at, value)?;

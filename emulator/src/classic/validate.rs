@@ -1,4 +1,4 @@
-//! Reads values of request bodies and queries, with the rules and error messages of pydantic.
+//! Reads values from request bodies and queries, with the rules and error messages of pydantic.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ const ID_PATTERN: &str = "^[a-f0-9]{24}$";
 const KEYTERM_PATTERN: &str = "^[a-z-]+( [a-z-]+){0,2}$";
 const SET_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 
-/// The maximum number of tags, and the maximum number of keyterms.
+/// The maximum number of tags. It is also the maximum number of keyterms.
 pub(super) const MOST: usize = 20;
 
 fn string<'v>(problems: &mut RequestProblems, at: &At, value: &'v Value) -> Option<&'v str> {
@@ -26,7 +26,7 @@ fn string<'v>(problems: &mut RequestProblems, at: &At, value: &'v Value) -> Opti
     value.as_str()
 }
 
-/// Checks that a text matches a pattern, and returns true if it does. Otherwise adds a problem.
+/// Returns true if a string matches a pattern. Otherwise, adds an error and returns false.
 pub(super) fn matching(
     problems: &mut RequestProblems,
     at: &At,
@@ -42,7 +42,7 @@ pub(super) fn matching(
     fits
 }
 
-/// Reads a text and removes the spaces around it. The rest must not be empty.
+/// Reads a string and removes the spaces around it. Adds an error if nothing else is left.
 pub(super) fn text(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let stripped = string(problems, at, value)?.trim();
     if stripped.is_empty() {
@@ -52,18 +52,18 @@ pub(super) fn text(problems: &mut RequestProblems, at: &At, value: &Value) -> Op
     Some(stripped.to_owned())
 }
 
-/// Reads any text and returns it unchanged.
+/// Reads a string and returns it unchanged.
 pub(super) fn plain(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     string(problems, at, value).map(str::to_owned)
 }
 
-/// Reads an id of 24 hexadecimal digits.
+/// Reads an id, which must have 24 hexadecimal digits.
 pub(super) fn id(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let id = string(problems, at, value)?;
     matching(problems, at, value, id, (&ID, ID_PATTERN)).then(|| id.to_owned())
 }
 
-/// Reads a list of ids, and removes duplicates.
+/// Reads a list of ids, and removes duplicates from it.
 pub(super) fn ids(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Vec<String>> {
     let mut unique: Vec<String> = Vec::new();
     for id in list(problems, at, value, usize::MAX, id)? {
@@ -74,7 +74,7 @@ pub(super) fn ids(problems: &mut RequestProblems, at: &At, value: &Value) -> Opt
     Some(unique)
 }
 
-/// Reads a boolean, which must be the JSON value `true` or `false`.
+/// Reads a boolean, which must be `true` or `false` in JSON.
 pub(super) fn boolean(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     if value.as_bool().is_none() {
         problems.add("bool_type", at, "Input should be a valid boolean", value);
@@ -82,7 +82,7 @@ pub(super) fn boolean(problems: &mut RequestProblems, at: &At, value: &Value) ->
     value.as_bool()
 }
 
-/// Reads any JSON object.
+/// Reads a JSON object with any content.
 pub(super) fn map(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Map<String, Value>> {
     if value.as_object().is_none() {
         problems.add("dict_type", at, "Input should be a valid dictionary", value);
@@ -109,7 +109,7 @@ fn list<T>(
     items.iter().enumerate().map(|(n, item)| read(problems, &at.then(n), item)).collect()
 }
 
-/// Reads a list of keyterms.
+/// Reads a list of keyterms: words that speech recognition should expect.
 pub(super) fn keyterms(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Vec<String>> {
     list(problems, at, value, MOST, |problems, at, value| {
         let term = text(problems, at, value)?;
@@ -127,13 +127,14 @@ pub(super) fn set_name(problems: &mut RequestProblems, at: &At, value: &Value) -
     matching(problems, at, value, &name, (&SET_NAME, SET_NAME_PATTERN)).then_some(name)
 }
 
-/// Reads an id from the path, or refuses the request. `name` is the parameter's name in the error message.
+/// Reads an id from a segment of the path, or refuses the request. `name` is the name of the parameter in the error
+/// message.
 pub(super) fn path_id(name: &str, segment: &str) -> Result<String, Refusal> {
     let mut problems = RequestProblems::default();
     id(&mut problems, &At::path(name), &json!(segment)).ok_or_else(|| problems.refusal())
 }
 
-/// Reads the name of a version set from the path, or refuses the request.
+/// Reads the name of a version set from a segment of the path, or refuses the request.
 pub(super) fn path_set_name(segment: &str) -> Result<String, Refusal> {
     let mut problems = RequestProblems::default();
     let at = At::path("version_set_name");

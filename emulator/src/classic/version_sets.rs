@@ -12,7 +12,8 @@ use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, W
 const AGENT: &str = "agent_version_number";
 const GRAPH: &str = "service_hierarchical_state_machine_version_number";
 const LLMS: &str = "llm_model_preferences";
-/// Field names that are never stored as extra fields: those of version sets, in all spellings, and those of services.
+/// Names of fields that are never stored as extra fields. They are the fields of version sets, in all spellings, and
+/// some fields of services.
 const NOT_EXTRA: &[&str] = &[
     AGENT,
     GRAPH,
@@ -24,7 +25,7 @@ const NOT_EXTRA: &[&str] = &[
     "service_hierarchical_state_machine_id",
 ];
 
-/// A well-formed version set of a request. Its versions and LLMs have not been checked yet.
+/// A version set from a request, whose form is valid. Its versions and LLMs have not been checked yet.
 pub(super) struct VersionSetDraft {
     agent_version: Option<Pin>,
     context_graph_version: Option<Pin>,
@@ -32,11 +33,12 @@ pub(super) struct VersionSetDraft {
     extra: Map<String, Value>,
 }
 
-/// A version number as a request contains it. It may be any integer.
+/// A version number as the client sent it. It may be any integer.
 type Pin = Value;
 
 impl VersionSetDraft {
-    /// Checks that the versions exist and that the organization accepts the LLMs. Returns the version set to store.
+    /// Checks that the pinned versions exist and that the organization accepts the LLMs. Returns the version set to
+    /// store.
     pub(super) fn resolve(
         self,
         home: &Organization,
@@ -66,7 +68,7 @@ fn exists(number: u32, item: &CatalogItem) -> bool {
     (1..=item.versions).contains(&number)
 }
 
-/// Checks that the agent and the context graph have the versions that a stored version set pins.
+/// Checks that the agent and the context graph still have the versions that a stored version set pins.
 pub(super) fn check_pins_exist(
     set: &VersionSet,
     agent: &CatalogItem,
@@ -80,7 +82,7 @@ pub(super) fn check_pins_exist(
     Ok(())
 }
 
-/// Checks that the organization accepts all these LLMs.
+/// Checks that the organization accepts the LLM in each preference.
 pub(super) fn check_llms_accepted(
     home: &Organization,
     preferences: &Map<String, Value>,
@@ -143,7 +145,7 @@ fn extra_of(fields: &Map<String, Value>) -> Map<String, Value> {
     unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Reads a version set in the documented form, which has all three fields.
+/// Reads a version set in the usual form of the vendor's documentation, in which all three fields are required.
 pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<VersionSetDraft> {
     let fields = validate::map(problems, at, value)?;
     let agent = required(problems, at, &fields, AGENT, pin);
@@ -157,14 +159,14 @@ pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) ->
     })
 }
 
-/// The agent's id and the context graph's id, which a version set in the flat form may repeat.
+/// The ids of the agent and the context graph, if a version set in the flat form repeats them.
 struct Repeated {
     agent: Option<String>,
     graph: Option<String>,
 }
 
-/// Reads a version set in the flat form, which only one page of the vendor's documentation shows. Also returns the
-/// repeated ids.
+/// Reads a version set in the flat form, which only one page of the vendor's documentation shows. Returns it with the
+/// ids that it repeats.
 fn flat(problems: &mut RequestProblems, fields: &Map<String, Value>) -> (Option<VersionSetDraft>, Repeated) {
     let at = At::body();
     let repeated = Repeated {
@@ -222,7 +224,7 @@ pub(super) fn get(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     Ok(Answer::json(200, &wire::version_set_both_ways(set)))
 }
 
-/// Answers `PUT /service/{id}/version_sets/{name}/`: creates a version set, or replaces all of an existing one.
+/// Answers `PUT /service/{id}/version_sets/{name}/`: creates a version set, or replaces an existing one completely.
 pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let fields = call.fields()?;
     let (draft, repeated) = body(&fields)?;
@@ -254,8 +256,8 @@ pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal>
     Ok(Answer::empty(204))
 }
 
-/// Answers `DELETE /service/{id}/version_sets/{name}/`: deletes a version set. The vendor's schema allows any text as
-/// a name here, so the answer to an invalid name is 404.
+/// Answers `DELETE /service/{id}/version_sets/{name}/`: deletes a version set. The vendor's schema accepts any name
+/// here, so an invalid name is answered with 404.
 pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("service_id", call.parameter(0))?;
     let name = call.parameter(1).to_owned();

@@ -1,4 +1,4 @@
-//! Converts rows of the state to the JSON of answers.
+//! Converts rows of the state to the JSON that answers contain.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 use crate::api::exchange::iso;
 use crate::state::{BehaviorSet, Conversation, Service, VersionSet};
 
-/// Returns the JSON that stands for a user in answers.
+/// Returns the JSON that represents a user in answers.
 pub(super) fn user(organization: &str, user: &str) -> Value {
     json!({"org_id": organization, "user_id": user})
 }
 
-/// Returns the JSON of a service in a list.
+/// Returns the JSON of a service, as lists of services contain it.
 pub(super) fn service(organization: &str, service: &Service) -> Value {
     let sets: Map<String, Value> = service
         .version_sets
@@ -34,13 +34,13 @@ pub(super) fn service(organization: &str, service: &Service) -> Value {
     })
 }
 
-/// Returns the tags as a JSON list, in reverse order. The contract promises no order, and this one reveals clients
-/// that rely on an order.
+/// Returns the tags as a JSON list, in reverse order. The contract promises no order, and an unusual one makes clients
+/// fail that rely on the order.
 fn tag_list(tags: &BTreeMap<String, Option<String>>) -> Vec<Value> {
     tags.iter().rev().map(|(key, value)| json!({"key": key, "value": value})).collect()
 }
 
-/// Returns the JSON of a version set in a list of services.
+/// Returns the JSON of a version set, as lists of services contain it.
 pub(super) fn version_set(set: &VersionSet) -> Map<String, Value> {
     let mut fields = set.extra.clone();
     fields.insert("agent_version_number".to_owned(), json!(set.agent_version));
@@ -52,8 +52,8 @@ pub(super) fn version_set(set: &VersionSet) -> Map<String, Value> {
     fields
 }
 
-/// Returns the JSON of a version set that is the whole answer. It also has the field names that some pages of the
-/// documentation show.
+/// Returns the JSON of a version set for an answer that contains only this version set. It has the version numbers
+/// under two names, because pages of the documentation disagree on the names.
 pub(super) fn version_set_both_ways(set: &VersionSet) -> Map<String, Value> {
     let mut fields = version_set(set);
     fields.insert("agent_version".to_owned(), json!(set.agent_version));
@@ -61,7 +61,7 @@ pub(super) fn version_set_both_ways(set: &VersionSet) -> Map<String, Value> {
     fields
 }
 
-/// Returns the JSON of a behavior set in a list.
+/// Returns the JSON of a behavior set, as lists of behavior sets contain it.
 pub(super) fn behavior_set(organization: &str, set: &BehaviorSet) -> Value {
     json!({
         "id": set.id,
@@ -76,7 +76,7 @@ pub(super) fn behavior_set(organization: &str, set: &BehaviorSet) -> Value {
     })
 }
 
-/// Returns the JSON of a conversation in a list.
+/// Returns the JSON of a conversation, as lists of conversations contain it.
 pub(super) fn conversation(conversation: &Conversation) -> Value {
     json!({
         "id": conversation.id,

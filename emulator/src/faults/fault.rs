@@ -1,4 +1,4 @@
-//! Faults that can be injected into requests, and the rules that select the requests.
+//! Faults that can be injected into requests, and rules that select these requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 /// A fault that is injected into one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection is refused. The embedded HTTP server can't do this for a request that has arrived, so it
+    /// The connection is refused. The embedded HTTP server can't refuse a connection that it has accepted, so it
     /// handles this fault like `LoseRequest`.
     Refuse,
-    /// The connection is aborted before the request is processed. The client can't know that it was not processed.
+    /// The connection is aborted before the request is processed. The client can't find out that the request was not
+    /// processed.
     LoseRequest,
     /// The request is processed and its changes are stored. Then the connection is aborted without an answer.
     LoseAnswer,
@@ -23,29 +24,29 @@ pub enum Fault {
         /// The delay, in milliseconds.
         millis: u64,
     },
-    /// The request is processed. The answer's body is sent slowly, in chunks. A simulation sends the whole body at
-    /// once.
+    /// The request is processed. The answer's body is sent slowly, in chunks. In a simulation, the whole body is sent
+    /// at once.
     SlowBody {
-        /// The time in which the whole body is sent, in milliseconds.
+        /// The time that sending the whole body takes, in milliseconds.
         millis: u64,
     },
-    /// The request is processed. The server closes the connection after the answer.
+    /// The request is processed and answered. Then the server closes the connection.
     Close,
-    /// The request is processed. One service is missing from the list in the answer, as if the list had changed while
-    /// the client read it.
+    /// The request is processed. One service is omitted from the list in the answer, as if the list had changed while
+    /// the client was reading it.
     Hide {
-        /// The name or id of the missing service.
+        /// The name or id of the omitted service.
         service: String,
     },
     /// This answer is sent instead of the API's own answer.
     Answer {
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// True if the request is processed first. The API's own answer is discarded.
+        /// True if the request is processed first. The API's own answer is then discarded.
         processed: bool,
-        /// The headers, without the content length. The server omits headers that HTTP does not allow.
+        /// The headers, except the length of the content. The server omits headers that HTTP does not allow.
         headers: BTreeMap<String, String>,
-        /// The `Retry-After` header, if any.
+        /// The value of the `Retry-After` header. `None` if the answer does not have this header.
         retry_after: Option<RetryAfter>,
         /// The body of the answer.
         body: String,
@@ -62,7 +63,7 @@ pub enum RetryAfter {
 }
 
 impl RetryAfter {
-    /// Returns the text of the header's value.
+    /// Returns the header's value as text.
     pub(crate) fn header(self, now: SystemTime) -> String {
         match self {
             Self::Seconds(seconds) => seconds.to_string(),
@@ -72,13 +73,13 @@ impl RetryAfter {
 }
 
 impl Fault {
-    /// Returns a fault that sends an answer with this status and body. The request is not processed.
+    /// Returns a fault that answers with this status and body, and without processing the request.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         let (headers, body) = (BTreeMap::new(), body.into());
         Self::Answer { status, processed: false, headers, retry_after: None, body }
     }
 
-    /// Returns true if the request is processed in spite of the fault.
+    /// Returns true if the request is processed although the fault is injected.
     pub fn is_processed(&self) -> bool {
         match self {
             Self::Refuse | Self::LoseRequest => false,
@@ -87,7 +88,7 @@ impl Fault {
         }
     }
 
-    /// Returns a short name for this kind of fault.
+    /// Returns a short description of this kind of fault, such as `answer lost`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Refuse => "connection refused",
@@ -135,17 +136,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A rule that selects some requests and has an effect on them. Of all matching requests, it selects those from the
-/// `nth` on, `times` in a row.
+/// A rule that has an effect on some of the requests that match it. If the matching requests are counted from 1, it
+/// selects `times` requests, beginning with the `nth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule<T = Fault> {
-    /// The method that a request must have. `None` matches every method.
+    /// The HTTP method of the requests. `None` matches every method.
     pub method: Option<String>,
-    /// A text that the path with its query must contain. `None` matches every path.
+    /// A part that the path and query of a request must contain. `None` matches every path.
     pub path: Option<String>,
-    /// The number of the first selected request among the matching ones. 1 is the first one.
+    /// The first request to select, counted from 1 among the matching requests.
     pub nth: u64,
-    /// The number of requests to select.
+    /// The number of requests to select, one after another.
     pub times: u64,
     /// The effect on the selected requests.
     pub what: T,
@@ -158,19 +159,20 @@ impl<T> Rule<T> {
     }
 }
 
-/// A list of rules. For each rule, it counts the matching requests.
+/// A list of rules, with the number of matching requests that each rule has seen.
 #[derive(Clone, Debug)]
 pub struct Schedule<T = Fault> {
     rules: Vec<(Rule<T>, u64)>,
 }
 
 impl<T: Clone> Schedule<T> {
-    /// Creates a schedule in which no request has been counted.
+    /// Creates a schedule from rules that have not seen any requests.
     pub fn new(rules: impl IntoIterator<Item = Rule<T>>) -> Self {
         Self { rules: rules.into_iter().map(|rule| (rule, 0)).collect() }
     }
 
-    /// Counts a request. Returns the effect of the first rule that selects it, or `None` if no rule does.
+    /// Counts a request for each rule that it matches. Returns the effect of the first rule that selects the request,
+    /// or `None` if no rule does.
     pub fn next(&mut self, method: &str, path: &str) -> Option<T> {
         let mut due = None;
         for (rule, seen) in self.rules.iter_mut().filter(|(rule, _)| rule.fits(method, path)) {

@@ -1,4 +1,4 @@
-//! Reads fault files, and reports every error with its line and column.
+//! Reads fault files, and reports each error with its line and column.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,8 @@ use crate::file_error::FileError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<Rule>);
 
-/// The content of a fault file: its only key `faults`, and all unknown keys, which are reported as errors.
+/// The content of a fault file: the rules under its only key `faults`, and any unknown keys. Unknown keys are reported
+/// as errors.
 #[derive(Default)]
 struct FaultDocument {
     faults: Option<Vec<Spanned<Entries>>>,
@@ -62,7 +63,7 @@ impl<'de> Deserialize<'de> for FaultDocument {
     }
 }
 
-/// The keys and values of a YAML mapping, in the order of the file. Each has its location.
+/// The keys and values of a YAML mapping in the order of the file, each with its location.
 struct Entries(Vec<(Spanned<String>, Spanned<Value>)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -88,12 +89,11 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 impl Faults {
-    /// Reads a fault file. It may be in YAML or in JSON, because JSON is a subset of YAML.
+    /// Reads the text of a fault file. It may be in YAML or in JSON, because JSON is a subset of YAML.
     ///
     /// # Errors
     ///
-    /// Returns all errors in the file. If the file does not have the form of a list of rules, returns only the first
-    /// error.
+    /// Returns all errors in the file. If the file is not a list of rules at all, returns only the first error.
     pub fn from_yaml(text: &str) -> Result<Self, Vec<FileError>> {
         let is_said = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));
         if !text.lines().any(is_said) {
@@ -125,7 +125,7 @@ fn nothing(what: &str) -> Vec<FileError> {
     vec![FileError { line: 1, column: 1, message }]
 }
 
-/// Reads one rule of a fault file and collects the problems in it.
+/// Reads one rule of a fault file, and collects the errors in it.
 struct Reader<'a> {
     entries: &'a [(Spanned<String>, Spanned<Value>)],
     place: Location,
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         KINDS.iter().find(|kind| kind.name == name)
     }
 
-    /// Reads the value of a key, which must be one of these words. Reports any other value.
+    /// Reads the value of a key that must be one of the strings in `words`. Reports an error for any other value.
     fn word<'w>(&mut self, key: &str, words: &[&'w str]) -> Option<&'w str> {
         let value = self.find(key)?;
         let text = value.value.as_str();
@@ -169,7 +169,8 @@ impl<'a> Reader<'a> {
         word
     }
 
-    /// Reports each key that this kind of fault does not allow, and its required key if it is missing.
+    /// Reports an error for each key that this kind of fault does not allow. Also reports an error if its required key
+    /// is missing.
     fn check_keys(&mut self, kind: &FaultKind) {
         let known: Vec<_> = ["fault"].iter().chain(WHEN).chain(kind.takes).copied().collect();
         let all: Vec<_> = known.iter().chain(KINDS.iter().flat_map(|kind| kind.takes)).copied().collect();
@@ -256,7 +257,8 @@ impl<'a> Reader<'a> {
         self.read(key, &expected, |value| value.as_u64().filter(|number| (least..=most).contains(number)))
     }
 
-    /// Reads the value of an optional key. Reports a value that `take` does not accept.
+    /// Reads the value of an optional key with the function `take`. If `take` returns `None`, reports that something
+    /// else was expected.
     fn read<T>(&mut self, key: &str, expected: &str, take: impl Fn(&Value) -> Option<T>) -> Option<T> {
         let value = self.find(key)?;
         let taken = take(&value.value);
@@ -273,8 +275,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Checks the name and value of a header, and returns the value. HTTP must allow both, and the header must not change
-/// the length of the answer.
+/// Checks a header, and returns its value. HTTP must allow its name and its value, and it must not be a header that
+/// sets the length of the answer.
 fn header(name: &str, text: &Value) -> Result<String, &'static str> {
     let name = HeaderName::try_from(name).map_err(|_| "HTTP does not allow this name")?;
     if matches!(name.as_str(), "content-length" | "transfer-encoding") {
@@ -285,7 +287,7 @@ fn header(name: &str, text: &Value) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// Formats a value for a message, shortened to 40 characters.
+/// Returns a value as text for a message, shortened to 40 characters.
 fn shortened(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 40 { text } else { text.chars().take(40).chain(['…']).collect() }
@@ -295,7 +297,7 @@ fn word_list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the message about an unknown word, with a suggestion or with all known words.
+/// Returns the message about an unknown word. The message suggests a similar word, or lists all known words.
 fn unknown_word(what: &str, word: &str, words: &[&str]) -> String {
     let word = shortened(&Value::from(word));
     match closest_word(word.trim_matches('"'), words) {
@@ -304,7 +306,7 @@ fn unknown_word(what: &str, word: &str, words: &[&str]) -> String {
     }
 }
 
-/// Returns the word that is most similar to `text`, if one is similar enough to be suggested.
+/// Returns the word in `words` that is most similar to `text`. Returns `None` if no word is similar enough.
 fn closest_word<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
     let distances = words.iter().map(|word| (strsim::osa_distance(&plain(text), &plain(word)), *word));

@@ -1,4 +1,4 @@
-//! The effect of a fault on a request, without a network.
+//! Applies faults to requests, without a network.
 
 use std::time::SystemTime;
 
@@ -7,22 +7,23 @@ use serde_json::Value;
 use super::fault::Fault;
 use crate::api::exchange::Reply;
 
-/// The result of a request as the client sees it.
+/// The result of a request, as the client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The connection was refused.
     Refused,
     /// The connection was aborted without an answer.
     Lost,
-    /// The connection was aborted in the middle of the body. The reply has the part of the body that was sent.
+    /// The connection was aborted in the middle of the answer's body. The reply contains the part of the body that was
+    /// sent.
     CutOff(Reply),
     /// The client received this answer.
     Answered(Reply),
 }
 
 impl Fault {
-    /// Injects this fault into a request, and returns the result that the client sees. `process` processes the
-    /// request. The caller must implement delays and slow bodies itself.
+    /// Applies this fault to a request, and returns the result that the client sees. Calls `process` to process the
+    /// request, unless the fault prevents that. The caller must implement delays and slow bodies itself.
     pub fn inject(&self, now: SystemTime, process: impl FnOnce() -> Reply) -> Outcome {
         let reply = self.is_processed().then(process);
         match (self, reply) {
@@ -53,7 +54,8 @@ fn halved(mut reply: Reply) -> Reply {
     reply
 }
 
-/// Removes a service from the list of services in an answer. Returns any other answer unchanged.
+/// Removes a service from the list in an answer, and from the total number of services. Returns an answer without such
+/// a list unchanged.
 fn without_service(mut reply: Reply, service: &str) -> Reply {
     let Ok(mut document) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
     let is_hidden = |item: &Value| item["name"] == service || item["id"] == service;

@@ -1,22 +1,22 @@
-//! The kinds of faults and the keys of fault files. Both the reader of fault files and their JSON Schema use these
-//! definitions.
+//! The kinds of faults, and the keys of fault files. The reader of fault files and the JSON Schema of these files both
+//! use these definitions.
 
-/// The maximum delay, and the maximum time for a slow body, in milliseconds.
+/// The maximum time for delays and slow bodies, in milliseconds.
 pub(crate) const MAX_MILLIS: u64 = 600_000;
-/// The maximum `Retry-After` in seconds: one year.
+/// The maximum value of `Retry-After`, in seconds: one year.
 pub(crate) const MAX_SECONDS: u64 = 31_536_000;
 /// The HTTP methods that the two APIs use.
 pub(crate) const METHODS: &[&str] = &["DELETE", "GET", "PATCH", "POST", "PUT"];
-/// The keys that select requests. They are allowed for every kind of fault.
+/// The keys that select the requests of a rule. Every kind of fault allows them.
 pub(crate) const WHEN: &[&str] = &["method", "path", "nth", "times"];
 
-/// A kind of fault in a fault file.
+/// A kind of fault, as a rule in a fault file names it.
 pub(crate) struct FaultKind {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// The keys that this kind allows in addition to [`WHEN`].
+    /// The keys that this kind of fault allows in addition to the keys in [`WHEN`].
     pub(crate) takes: &'static [&'static str],
-    /// The key that this kind requires, if there is one.
+    /// The key that this kind of fault requires. `None` if it requires no key.
     pub(crate) needs: Option<&'static str>,
 }
 
@@ -28,7 +28,7 @@ const fn timed(name: &'static str, about: &'static str) -> FaultKind {
     FaultKind { name, about, takes: &["millis"], needs: Some("millis") }
 }
 
-/// All kinds of faults.
+/// All kinds of faults that a fault file can contain.
 pub(crate) const KINDS: &[FaultKind] = &[
     plain(
         "refuse",

@@ -1,4 +1,4 @@
-//! Faults, the rules that select requests for them, the files that define them, and their effect on answers.
+//! Faults: the rules that select requests for them, the files that define them, and their effect on answers.
 
 mod fault;
 mod file;

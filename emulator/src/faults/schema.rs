@@ -1,4 +1,4 @@
-//! The JSON Schema of fault files.
+//! Builds the JSON Schema of fault files.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::file::Faults;
 use super::kinds::{FaultKind, KINDS, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
 
-/// Returns the JSON Schema of a key's value.
+/// Returns the JSON Schema for the value of a key in a fault file.
 fn key(name: &str) -> Value {
     let number = |about: &str, least: u64, most: Option<u64>| {
         let mut schema = json!({"description": about, "type": "integer", "minimum": least});
@@ -56,7 +56,7 @@ fn with_default(mut schema: Value, default: Value) -> Value {
     schema
 }
 
-/// Returns the JSON Schema of a rule with this kind of fault.
+/// Returns the JSON Schema of a rule that injects this kind of fault.
 fn branch(kind: &FaultKind) -> Value {
     let mut properties = Map::from_iter([("fault".to_owned(), json!({"const": kind.name}))]);
     properties.extend(WHEN.iter().chain(kind.takes).map(|name| ((*name).to_owned(), key(name))));

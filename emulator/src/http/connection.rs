@@ -1,4 +1,4 @@
-//! TCP connections that can be aborted without an answer, which HTTP libraries do not offer.
+//! TCP connections that can be aborted without an answer. HTTP libraries do not offer this.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Aborts one connection. After that, every read and write on the connection fails.
+/// A handle with which one connection can be aborted. After that, every read and write on the connection fails.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionAborter(Arc<AtomicBool>);
 
@@ -26,7 +26,7 @@ impl ConnectionAborter {
     }
 }
 
-/// A connection that a [`ConnectionAborter`] can abort.
+/// A connection that can be aborted through a [`ConnectionAborter`].
 pub(crate) struct AbortableConnection {
     stream: TcpStream,
     aborter: ConnectionAborter,
@@ -41,7 +41,8 @@ impl Listener for AbortableListener {
 
     async fn accept(&mut self) -> (AbortableConnection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Small answers must not wait for the peer's delayed acknowledgements. An error here is not fatal.
+        // Small answers must not be held back until the client acknowledges earlier data. If this setting fails, the
+        // connection still works.
         let _ = stream.set_nodelay(true);
         (AbortableConnection { stream, aborter: ConnectionAborter::default() }, address)
     }

@@ -1,4 +1,4 @@
-//! Builds HTTP responses, with and without the effects of a fault.
+//! Builds HTTP responses, with or without the effects of a fault.
 
 use std::io;
 use std::time::Duration;
@@ -15,12 +15,13 @@ use crate::faults::{Fault, Outcome};
 
 /// The maximum number of chunks in which a slow body is sent.
 const MAX_CHUNKS: usize = 20;
-/// The time that the server waits before it aborts a connection, so that the first half of the answer is sent.
+/// The time that the server waits before it aborts a connection in the middle of an answer. In this time, the first
+/// half of the answer is sent.
 const FLUSH_TIME: Duration = Duration::from_millis(20);
 
-/// Returns the response to a request, with the effect of the fault.
+/// Returns the response to a request into which a fault was injected.
 pub(crate) fn respond_to_fault(fault: &Fault, outcome: Outcome, aborter: &ConnectionAborter) -> Response {
-    // A response without a body can be neither cut off in it nor slowed down.
+    // If the body is empty, the response can't be cut off in the body or sent slowly.
     match (outcome, fault) {
         (Outcome::Answered(reply), Fault::SlowBody { millis }) if !reply.body.is_empty() => {
             slow_body(reply, Duration::from_millis(*millis))
@@ -34,7 +35,7 @@ pub(crate) fn respond_to_fault(fault: &Fault, outcome: Outcome, aborter: &Connec
     }
 }
 
-/// Returns a response that announces one byte more than it sends. Then the connection is aborted.
+/// Returns a response that announces one byte more than it contains. After the body is sent, the connection is aborted.
 fn cut_off_body(Reply { status, headers, body }: Reply) -> Response {
     let length = body.len() + 1;
     let death = async {
@@ -45,7 +46,7 @@ fn cut_off_body(Reply { status, headers, body }: Reply) -> Response {
     with_length(with_head(status, headers, Body::from_stream(pieces)), length)
 }
 
-/// Returns a response whose body is sent in chunks, evenly spread over `time`.
+/// Returns a response whose body is sent in several chunks, evenly spread over `time`.
 fn slow_body(Reply { status, headers, body }: Reply, time: Duration) -> Response {
     let body = Bytes::from(body);
     let (length, bit) = (body.len(), body.len().div_ceil(MAX_CHUNKS));
@@ -62,12 +63,12 @@ fn slow_body(Reply { status, headers, body }: Reply, time: Duration) -> Response
 }
 
 fn with_length(mut response: Response, length: usize) -> Response {
-    // Hyper does not know a stream's length, so the header is set here.
+    // The HTTP library does not know the length of a stream, so the header `Content-Length` is set here.
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response
 }
 
-/// Returns the response for an answer without a fault.
+/// Returns the response for an answer to a request into which no fault was injected.
 pub(super) fn respond(answer: Answer) -> Response {
     let (kind, body) = match answer.body {
         Payload::Empty => (None, Body::empty()),
@@ -94,7 +95,7 @@ fn with_head(status: u16, headers: Vec<(String, String)>, body: Body) -> Respons
     response
 }
 
-/// Returns a body that sends each chunk separately, like the tokens of an LLM.
+/// Returns a body that sends each piece separately, like the tokens of an LLM.
 fn piece_by_piece(pieces: Vec<Vec<u8>>) -> Body {
     let stream = stream::unfold(pieces.into_iter(), |mut pieces| async {
         let piece = pieces.next()?;

@@ -1,4 +1,4 @@
-//! The HTTP server. It runs in a thread of its own, with an async runtime.
+//! The HTTP server of the emulator. It runs in a thread of its own, with an async runtime.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -23,12 +23,12 @@ use crate::observer::{Observer, RequestInfo, RequestRecord};
 use crate::options::Options;
 use crate::state::{StoreError, World};
 
-/// The maximum size of a body that the server accepts.
+/// The maximum size of a request's body, in bytes. Larger requests are refused.
 const MAX_BODY_BYTES: usize = 4 << 20;
-/// The maximum size of a larger body that the server reads before it refuses the request. Otherwise the client would
-/// not receive the refusal.
+/// The maximum number of bytes that the server reads from a body that is too large. If it stopped reading at once, the
+/// client would not receive the refusal.
 const MAX_DRAINED_BYTES: usize = 64 << 20;
-/// The maximum number of recorded requests. Older ones are forgotten.
+/// The maximum number of requests that the server remembers. When there are more, it forgets the oldest ones.
 const MAX_RECORDS: usize = 100_000;
 
 /// The reason why the server could not be started.
@@ -40,7 +40,7 @@ pub enum StartError {
     /// The server can't listen on the address.
     #[error("can't listen on {address}: {source}")]
     Listen {
-        /// The address on which the server should listen.
+        /// The address on which the server was supposed to listen.
         address: SocketAddr,
         /// The error from the operating system.
         source: std::io::Error,
@@ -92,14 +92,14 @@ impl Log {
     }
 }
 
-/// Locks a mutex, even if another thread has panicked. That is safe, because the guarded values are never changed in
-/// part.
+/// Locks a mutex, even if another thread has panicked while it was locked. This is safe, because no panic can leave the
+/// guarded values half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
-    /// Opens the state file, applies the seed, and starts to serve requests. Returns when the server accepts
+    /// Opens the state file, applies the seed, and starts the server. Returns as soon as the server accepts
     /// connections.
     pub fn start(mut options: Options) -> Result<Self, StartError> {
         let now = (options.clock)();
@@ -132,7 +132,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Returns the recorded requests: the newest 100,000.
+    /// Returns the requests that the server has received. If there were more than 100,000, returns the newest of them.
     pub fn requests(&self) -> Vec<RequestRecord> {
         lock(&self.shared.log).records.iter().cloned().collect()
     }
@@ -142,13 +142,13 @@ impl Server {
         lock(&self.shared.core).world.clone()
     }
 
-    /// Changes the state as an operator would, without the API's rules, and stores it. Changes nothing if the new
-    /// state can't be stored.
+    /// Changes the state as an operator would, without applying the API's rules, and stores it. If it can't be stored,
+    /// nothing changes.
     pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         lock(&self.shared.core).edit(change)
     }
 
-    /// Stops the server. Returns after the state file is closed.
+    /// Stops the server. Returns when the state file is closed.
     pub fn stop(self) {
         drop(self);
     }
@@ -225,8 +225,8 @@ async fn receive(
     }
 }
 
-/// Returns the fault to inject into a request. The observer's fault comes before one from the fault rules, which
-/// count the request in either case.
+/// Returns the fault to inject into a request. The observer's fault takes precedence over the fault rules. The fault
+/// rules count the request in any case.
 fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     let scheduled = lock(&shared.faults).next(&info.method, &info.path);
     let fault = shared.observer.as_ref().and_then(|observer| observer.before(info)).or(scheduled)?;
@@ -236,11 +236,11 @@ fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     Some(fault)
 }
 
-/// Processes a request, then calls the observer. Returns the answer.
+/// Processes a request, calls the observer, and returns the answer.
 fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
     let mut core = lock(&shared.core);
     let answer = core.answer(request);
-    // The observer may ask the server for its world, so the lock is released first.
+    // The observer may ask the server for its state, so the lock must be released first.
     let world = core.world.clone();
     drop(core);
     if let Some(observer) = &shared.observer {
@@ -249,7 +249,7 @@ fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
     answer
 }
 
-/// Reads a request's body. Returns `None` if the body is too large or incomplete.
+/// Reads the body of a request. Returns `None` if the body is too large or incomplete.
 async fn read(body: Body) -> Option<Vec<u8>> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();

@@ -13,7 +13,7 @@ use crate::state::{CatalogItem, World};
 
 const PAGE_MAX: u32 = 20;
 
-/// The values in which the endpoints for agents differ from those for context graphs.
+/// The differences between the endpoints for agents and the endpoints for context graphs.
 pub(super) struct Catalog {
     what: &'static str,
     id: &'static str,
@@ -38,7 +38,7 @@ pub(super) const CONTEXT_GRAPHS: Catalog = Catalog {
     show_version: context_graph_version,
 };
 
-/// Answers `GET /agents` and `GET /context-graphs`: lists agents or context graphs.
+/// Answers `GET /agents` or `GET /context-graphs`: lists agents or context graphs.
 pub(super) fn list(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let wanted = ListQuery::read(call, &mut problems, PAGE_MAX, &["name", "created_at", "updated_at"]);
@@ -60,13 +60,14 @@ fn find<'w>(call: &Call<'_>, home: &'w Workspace, catalog: &Catalog) -> Result<&
     (catalog.table)(home).get(&id).ok_or_else(missing)
 }
 
-/// Answers `GET /agents/{id}` and `GET /context-graphs/{id}`: returns one agent or context graph.
+/// Answers `GET /agents/{id}` or `GET /context-graphs/{id}`: returns one agent or context graph.
 pub(super) fn get(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
     let home = call.home(world)?;
     Ok(Answer::json(200, &(catalog.show)(home, find(call, home, catalog)?)))
 }
 
-/// Answers `GET /agents/{id}/versions` and `GET /context-graphs/{id}/versions`: lists versions.
+/// Answers `GET /agents/{id}/versions` or `GET /context-graphs/{id}/versions`: lists the versions of an agent or
+/// context graph.
 pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     call.id(&mut problems, catalog.id);
@@ -74,7 +75,7 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
     problems.done()?;
     let home = call.home(world)?;
     let item = find(call, home, catalog)?;
-    // Later versions were created later, so all sort orders are the same.
+    // All sort orders give the same result, because a higher version was always created later.
     let document = wanted.document(
         (1..=item.versions).collect(),
         |_, a, b| a.cmp(b),
@@ -83,12 +84,12 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
     Ok(Answer::json(200, &document))
 }
 
-/// Returns the time at which a version was created. Each version is one minute younger than the previous one.
+/// Returns the time at which a version was created. It is one minute after the time of the previous version.
 fn version_created_at(item: &CatalogItem, version: u32) -> i64 {
     item.created_at + i64::from(version.saturating_sub(1)) * 60_000
 }
 
-/// Returns the id of a version. It is the id of the agent or context graph, except for the last eight digits.
+/// Returns the id of a version: the id of the agent or context graph, with other digits in the last eight places.
 fn version_id(item: &CatalogItem, version: u32) -> String {
     let head = item.id.get(..28).unwrap_or_default();
     format!("{head}{version:08x}")

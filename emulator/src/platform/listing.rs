@@ -1,4 +1,4 @@
-//! Reads the query parameters of list requests: the page, the search text and the sort order.
+//! Reads the query parameters with which clients list rows: the page, the search text and the sort order.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use super::{Call, scalars};
 use crate::api::problems::{At, RequestProblems};
 use crate::api::query::{Page, Sort};
 
-/// The rows that a list request asks for, and their order.
+/// The rows that a list request asks for: the search text that selects them, their order, and the page.
 pub(super) struct ListQuery {
     search: Option<String>,
     sort: Option<Sort>,
@@ -18,8 +18,8 @@ pub(super) struct ListQuery {
 }
 
 impl ListQuery {
-    /// Reads the query parameters that all list requests have. `most` is the maximum page size, and `fields` are the
-    /// fields to sort by.
+    /// Reads the query parameters that all lists have in common. `most` is the maximum page size, and `fields` has the
+    /// names of the fields to sort by.
     pub(super) fn read(
         call: &Call<'_>,
         problems: &mut RequestProblems,
@@ -39,8 +39,8 @@ impl ListQuery {
         self.search.as_ref().is_none_or(|part| name.to_lowercase().contains(part))
     }
 
-    /// Returns the JSON of the answer. `rows` must be in the order of creation. Rows that compare as equal stay in
-    /// that order.
+    /// Returns the JSON of the answer. `rows` must be in the order of creation. This order is kept for rows that
+    /// compare as equal.
     pub(super) fn document<T>(
         &self,
         mut rows: Vec<T>,
@@ -57,11 +57,11 @@ impl ListQuery {
     }
 }
 
-/// Reads the page size from the parameter `limit`. The default is 10.
+/// Reads the page size from the parameter `limit`. Returns 10 if the parameter is missing.
 fn limit(call: &Call<'_>, problems: &mut RequestProblems, most: u32) -> usize {
     let Some(text) = call.query.one("limit") else { return 10 };
     let (at, sent) = (At::query("limit"), json!(text));
-    // The published lower bound is exclusive, so 0 is refused with "greater than 0".
+    // The vendor's published lower bound is exclusive, so 0 is refused with "greater than 0".
     let read = ValueKind::Integer { least: None, most: Some(i64::from(most)) }.read(problems, &at, &sent);
     let read = read.map(|number| number.as_i64().unwrap_or(i64::MAX));
     if read.is_some_and(|number| number < 1) {
@@ -89,7 +89,7 @@ fn sort(problems: &mut RequestProblems, text: &str, fields: &[&'static str]) -> 
     None
 }
 
-/// Reads a boolean query parameter.
+/// Reads a boolean query parameter. Returns `None` if it is missing or invalid.
 pub(super) fn truth(call: &Call<'_>, problems: &mut RequestProblems, name: &str) -> Option<bool> {
     let text = call.query.one(name)?;
     scalars::boolean(problems, &At::query(name), &json!(text))

@@ -1,4 +1,4 @@
-//! The Platform API: paths, limits, keys and rules.
+//! The Platform API: its paths, rate limits, keys and rules.
 
 mod catalog;
 mod listing;
@@ -27,16 +27,16 @@ use crate::state::{Workspace, WorkspaceKey};
 pub(super) use routes::is_platform;
 use routes::{Endpoint, ROUTES};
 
-/// Settings for behavior that the vendor does not specify, or may change.
+/// Settings for behavior of the Platform API that the vendor does not specify, or may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformOptions {
-    /// True if no service may have the name of an inactive service. If false, only the names of active services are
+    /// True if a service can't get the name of an inactive service. If false, only the names of active services are
     /// taken.
     pub inactive_names_taken: bool,
-    /// The maximum number of services on a page.
+    /// The maximum number of services on one page of a list.
     pub services_page_max: u32,
-    /// True if an update of a service keeps the version sets that the request does not name. If false, the update
-    /// removes them.
+    /// True if an update of a service keeps the version sets that the request does not mention. If false, the update
+    /// removes these version sets.
     pub keeps_version_sets: bool,
 }
 
@@ -46,54 +46,56 @@ impl Default for PlatformOptions {
     }
 }
 
-/// The Platform API, with the part of its state that is not in [`World`]: request counts. A restart loses them.
+/// The Platform API, with the part of its state that is not in [`World`]: request counts. A restart of the emulator
+/// loses this part.
 pub(super) struct Platform {
     limiter: Limiter<Endpoint>,
     options: PlatformOptions,
-    /// The number of requests so far. The reference numbers in conflict answers are made from it.
+    /// The number of requests so far. Answers about conflicts contain a reference number that is made from it.
     seen: u64,
 }
 
-/// A request whose endpoint and key are known.
+/// A request whose endpoint is known, and whose key is valid.
 struct Call<'a> {
     request: &'a Request,
     options: PlatformOptions,
     query: Query,
     workspace: String,
-    /// The parameters in the path that follow the workspace.
+    /// The parameters in the path after the workspace.
     parameters: Vec<String>,
 }
 
 impl Call<'_> {
-    /// Returns the request's workspace. It exists: that was checked before the call was created.
+    /// Returns the workspace that the request is about. It always exists, because that was checked before.
     fn home<'w>(&self, world: &'w World) -> Result<&'w Workspace, Refusal> {
         world.workspace(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
     }
 
-    /// Like [`Call::home`], but the workspace can be changed.
+    /// Returns a mutable reference to the workspace that the request is about.
     fn home_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Workspace, Refusal> {
         world.workspace_mut(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
     }
 
-    /// Returns the `n`-th parameter of the path, counted from 0. Returns an empty string if there is no such
-    /// parameter.
+    /// Returns the `n`-th parameter of the path, counted from 0. Returns an empty string if the path has fewer
+    /// parameters.
     fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
     }
 
-    /// Reads the id in the path: the first parameter after the workspace. `name` is its name in the error message.
+    /// Reads the id in the path, which is the first parameter after the workspace. Adds an error if it is invalid.
+    /// `name` is the name of the parameter in the error.
     fn id(&self, problems: &mut RequestProblems, name: &str) -> Option<String> {
         scalars::uuid(problems, &At::path(name), &json!(self.parameter(0)))
     }
 
-    /// Like [`Call::id`], but refuses the request at once. It is for requests in which nothing except the id can be
-    /// invalid.
+    /// Reads the id in the path, and refuses the request if the id is invalid. Only for requests in which nothing else
+    /// can be invalid.
     fn only_id(&self, name: &str) -> Result<String, Refusal> {
         let mut problems = RequestProblems::default();
         self.id(&mut problems, name).ok_or_else(|| problems.refusal())
     }
 
-    /// Parses the body and reads its fields by the rules of this model.
+    /// Parses the request's body, and reads its fields by the rules of `model`.
     fn body(
         &self,
         problems: &mut RequestProblems,
@@ -103,7 +105,7 @@ impl Call<'_> {
         Ok(model.read(problems, &At::body(), &Value::Object(fields)))
     }
 
-    /// Returns the time of the request, in milliseconds since the epoch.
+    /// Returns the time of the request, in milliseconds since 1970.
     fn millis(&self) -> i64 {
         crate::api::exchange::millis(self.request.now)
     }
@@ -118,7 +120,7 @@ impl Platform {
         Self { limiter: Limiter::new(limits), options, seen: 0 }
     }
 
-    /// Answers a request. Changes `world` completely, or not at all if the request is refused.
+    /// Answers a request. If the request is refused, nothing in `world` changes.
     pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
         self.seen += 1;
         let (endpoint, mut parameters) = match route(ROUTES, &request.method, &request.path) {
@@ -133,7 +135,7 @@ impl Platform {
         let workspace = match find_workspace(world, &named) {
             Ok(workspace) => workspace,
             Err(refusal) => {
-                // A workspace that does not exist has no windows, like an organization. A client without a
+                // As with organizations, requests are not counted for workspaces that do not exist. A client without a
                 // valid key must not learn which workspaces exist.
                 let refusal = known_key(request, world, None).err().unwrap_or(refusal);
                 let allowance = self.limiter.unused(endpoint.limit(), request.now);
@@ -153,8 +155,8 @@ impl Platform {
         allowance.add_headers(answer)
     }
 
-    /// Returns the answer for a refusal. If it is a conflict, adds an error code, and a reference number for the
-    /// vendor's support.
+    /// Returns the answer for a refusal. If the reason is a conflict, the answer also has an error code, and a
+    /// reference number for the vendor's support.
     fn refuse(&self, refusal: &Refusal) -> Answer {
         match refusal {
             Refusal::Conflict(detail) => {
@@ -209,8 +211,8 @@ fn find_workspace(world: &World, named: &str) -> Result<String, Refusal> {
     if world.workspace(&id).is_some() { Ok(id) } else { Err(no_workspace(&id)) }
 }
 
-/// Returns the key with which the request was sent. Returns `None` if only another workspace has the key, and a
-/// refusal if no workspace has it.
+/// Returns the workspace's key with which a request was sent. Returns `None` if the key belongs to another workspace.
+/// Refuses the request if no workspace has the key.
 fn known_key<'w>(
     request: &Request,
     world: &'w World,

@@ -4,12 +4,13 @@
 #[derive(Debug, PartialEq)]
 pub(super) struct Part<'b> {
     pub(super) name: String,
-    /// True if the field was sent with a file name.
+    /// True if the field was sent as a file, with a file name.
     pub(super) is_file: bool,
     pub(super) content: &'b [u8],
 }
 
-/// Parses a body and returns the fields of the form. Returns no fields if the body has another content type.
+/// Parses a request's body as a multipart form, and returns the fields of the form. Returns no fields if the body is
+/// not a multipart form.
 pub(super) fn parse<'b>(content_type: Option<&str>, body: &'b [u8]) -> Result<Vec<Part<'b>>, ()> {
     let content_type = content_type.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -47,7 +48,7 @@ fn read(part: &[u8]) -> Result<Part<'_>, ()> {
     })
 }
 
-/// Returns the value of a parameter in a header, such as `boundary`.
+/// Returns the value of a parameter in a header's value, such as `boundary`.
 fn parameter(value: &str, name: &str) -> Option<String> {
     value.split(';').skip(1).find_map(|pair| {
         let (known, value) = pair.split_once('=')?;

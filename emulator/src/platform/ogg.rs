@@ -1,11 +1,11 @@
-//! Writes a very short Ogg Opus audio file that contains the agent's text as a comment.
+//! Writes a very short audio file in the Ogg Opus format, with the agent's text as a comment in it.
 
 /// An Opus frame of silence.
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 const FIRST: u8 = 2;
 const LAST: u8 = 4;
 
-/// Returns an audio file of silence that has the text in a comment. The same text always gives the same file.
+/// Returns an audio file of silence that contains the text as a comment. Equal texts give equal files.
 pub(super) fn spoken(text: &str) -> Vec<u8> {
     let mut head = b"OpusHead\x01\x01\x00\x00".to_vec();
     head.extend(48_000_u32.to_le_bytes());
@@ -17,7 +17,7 @@ pub(super) fn spoken(text: &str) -> Vec<u8> {
     [page(FIRST, 0, 0, &head), page(0, 0, 1, &tags), page(LAST, 960, 2, &SILENCE)].concat()
 }
 
-/// Returns the text with its length before it.
+/// Returns the bytes of the text, preceded by their number.
 fn counted(text: &str) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     [length.to_le_bytes().as_slice(), text.as_bytes()].concat()
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(file, spoken(&"ä".repeat(8192)));
         assert_eq!(file.windows(4).filter(|window| window == b"OggS").count(), 3);
         assert!(file.len() < 20_000);
-        // The check value of this checksum in CRC catalogues.
+        // This is the check value for the same checksum in catalogues of CRC algorithms.
         assert_eq!(checksum(b"123456789"), 0x89a1_897f);
     }
 }

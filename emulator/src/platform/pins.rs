@@ -1,4 +1,4 @@
-//! Checks that version sets pin only versions that exist.
+//! Checks that version sets pin only versions that exist, and use only LLMs that the workspace accepts.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::api::problems::{At, RequestProblems};
 use crate::state::{CatalogItem, VersionSet};
 use crate::state::{PlatformService, Workspace};
 
-/// A well-formed version set from a request. Its versions and LLMs have not been checked yet.
+/// A version set from a request, whose form is valid. Its versions and LLMs have not been checked yet.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct VersionSetBody {
     #[serde(default)]
@@ -20,7 +20,7 @@ pub(super) struct VersionSetBody {
     llm_model_preferences: Map<String, Value>,
 }
 
-/// The agent and the context graph that a service refers to.
+/// The agent and the context graph that a service refers to, in its workspace.
 pub(super) struct ResolvedRefs<'w> {
     home: &'w Workspace,
     agent: Option<&'w CatalogItem>,
@@ -32,8 +32,8 @@ impl<'w> ResolvedRefs<'w> {
         Self { home, agent: home.agents().get(agent_id), graph: home.context_graphs().get(context_graph_id) }
     }
 
-    /// Checks the versions and LLMs of a version set, and adds a problem for each that is invalid. Returns the
-    /// version set to store.
+    /// Checks the versions and LLMs of a version set, and adds an error for each that is invalid. Returns the version
+    /// set to store.
     pub(super) fn resolve(
         &self,
         problems: &mut RequestProblems,
@@ -69,8 +69,8 @@ impl<'w> ResolvedRefs<'w> {
         sets.iter().map(resolve).collect()
     }
 
-    /// Checks version sets that a request does not change, although it changes the service's agent or context graph.
-    /// The versions that they pin must exist there.
+    /// Checks version sets that stay unchanged when a request changes the service's agent or context graph. The new
+    /// agent or context graph must have the versions that these version sets pin.
     pub(super) fn check_unchanged<'s>(
         &self,
         problems: &mut RequestProblems,
@@ -127,7 +127,8 @@ fn pin(
     }
 }
 
-/// Returns the pinned version, or `None` for the latest version. Errors if the version does not exist.
+/// Returns the version that is pinned. Returns `None` if the version set uses the latest version. Errors if the version
+/// does not exist.
 fn exists(item: &CatalogItem, pin: &Value) -> Result<Option<u32>, String> {
     if item.versions == 0 {
         return Err(format!("{:?} has no versions", item.name));

@@ -1,4 +1,4 @@
-//! The paths and methods of the Platform API, the permissions that they require, and the rate limits.
+//! The paths and methods of the Platform API, the permissions that its endpoints require, and its rate limits.
 
 use crate::api::routing::{Routes, second_segment};
 use crate::state::WorkspacePermission;
@@ -23,8 +23,8 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Returns the limit of requests per minute. The vendor does not publish limits for this API, so the emulator has
-    /// its own.
+    /// Returns the rate limit of this endpoint, in requests per minute. The vendor does not publish rate limits for
+    /// this API, so the emulator has its own.
     pub(super) fn limit(self) -> u32 {
         match self {
             Self::TextTurn | Self::VoiceTurn => 20,
@@ -48,7 +48,7 @@ impl Endpoint {
     }
 }
 
-/// All paths with their methods. `{}` stands for a parameter. No path has a trailing slash.
+/// All paths of the Platform API, each with its methods. `{}` stands for a parameter. No path has a trailing slash.
 pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/services", &[("GET", Endpoint::ListServices), ("POST", Endpoint::CreateService)]),
     (

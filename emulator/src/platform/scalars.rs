@@ -1,4 +1,4 @@
-//! Reads texts, numbers, booleans and UUIDs with the rules of pydantic's lax mode.
+//! Reads strings, numbers, booleans and UUIDs by the rules of pydantic's lax mode.
 
 use std::sync::LazyLock;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::api::problems::{At, RequestProblems};
 
-/// A regular expression, and the text that stands for it in error messages.
+/// A regular expression, and the pattern that error messages show for it.
 pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
 
-/// Reads a text that has from `least` to `most` characters and matches the pattern.
+/// Reads a string that has from `least` to `most` characters and matches the pattern.
 pub(super) fn text(
     problems: &mut RequestProblems,
     at: &At,
@@ -44,7 +44,7 @@ pub(super) fn text(
     Some(text.to_owned())
 }
 
-/// Reads a whole number from `least` to `most`. It may be given as a number, a text or a boolean.
+/// Reads a whole number from `least` to `most`. The client may send it as a number, a string or a boolean.
 pub(super) fn integer(
     problems: &mut RequestProblems,
     at: &At,
@@ -103,8 +103,8 @@ fn below(problems: &mut RequestProblems, at: &At, value: &Value, bound: &str, co
     problems.add_with("greater_than_equal", at, message, value, &json!({ "ge": context }));
 }
 
-/// Reads a whole number from a text. The text may have spaces around the number, single underscores in it, and a
-/// decimal point with zeros.
+/// Parses a whole number. The string may have spaces around the number, single underscores between digits, and a
+/// decimal point that only zeros follow.
 fn whole(text: &str) -> Option<i128> {
     let text = without_underscores(text)?;
     let digits = match text.split_once('.') {
@@ -123,7 +123,7 @@ fn without_underscores(text: &str) -> Option<String> {
     Some(text.replace('_', ""))
 }
 
-/// Reads a number within bounds. It may be given as a number, a text or a boolean.
+/// Reads a number within bounds. The client may send it as a number, a string or a boolean.
 pub(super) fn number(
     problems: &mut RequestProblems,
     at: &At,
@@ -151,17 +151,17 @@ pub(super) fn number(
             above(problems, at, value, &most.to_string(), &json!(most));
             return None;
         }
-        // NaN is within no bounds.
+        // NaN is outside any bounds.
         if number < least || number.is_nan() {
             below(problems, at, value, &least.to_string(), &json!(least));
             return None;
         }
     }
-    // JSON can't express infinity, so it becomes null, like an absent value.
+    // JSON can't express infinity, so infinity becomes null, which means that there is no value.
     Some(json!(number))
 }
 
-/// Reads a boolean. It may be given as a boolean, as a word such as `yes`, or as 0 or 1.
+/// Reads a boolean. The client may send it as a boolean, as 0 or 1, or as a string such as `yes`.
 pub(super) fn boolean(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     let read = match value {
         Value::Bool(truth) => return Some(*truth),
@@ -215,7 +215,7 @@ pub(super) fn literal(
     found.map(str::to_owned)
 }
 
-/// Reads a UUID. Returns it in lower case with hyphens.
+/// Reads a UUID, and returns it in lower case with hyphens.
 pub(super) fn uuid(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let Some(text) = value.as_str() else {
         let message = "UUID input should be a string, bytes or UUID object";

@@ -1,8 +1,8 @@
-//! Models of JSON values: which fields and values are valid. Values are read by these models with the rules of
-//! pydantic's lax mode.
+//! Models of JSON values. A model says which fields and values are valid. Values are read by the rules of pydantic's
+//! lax mode.
 //!
-//! A value that was read is normalized: it has the model's types, no unknown keys, and defaults for missing keys. It
-//! contains no nulls, except in objects whose content is free.
+//! A value that was read is normalized: it has the types of the model, no unknown keys, and defaults for missing keys.
+//! It contains no nulls, except in objects that the model does not describe further.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::api::problems::{At, RequestProblems};
 
 /// A kind of JSON value, with the conditions that values of this kind must meet.
 pub(crate) enum ValueKind {
-    /// A text whose length is within bounds, and that matches the pattern if there is one.
+    /// A string whose length is within bounds, and that matches the pattern if there is one.
     Text {
         least: usize,
         most: usize,
@@ -25,61 +25,61 @@ pub(crate) enum ValueKind {
     /// A number within bounds.
     Number(Option<(f64, f64)>),
     Boolean,
-    /// One of these texts, and no other.
+    /// One of these strings.
     Literal(&'static [&'static str]),
     Uuid,
-    /// A list with at most `most` items of one kind.
+    /// A list with at most `most` items, which are all of the kind `of`.
     List {
         of: &'static ValueKind,
         most: usize,
     },
-    /// An object with at most `most` keys, whose names are free. All values are of one kind.
+    /// An object with at most `most` keys. The keys can be any strings, and all values are of the kind `of`.
     Map {
         of: &'static ValueKind,
         most: usize,
     },
-    /// Any object. It is stored unchanged.
+    /// Any object. It is stored as it was sent.
     Free,
-    /// Any object that has at most this many keys. It is stored unchanged.
+    /// Any object that has at most this many keys. It is stored as it was sent.
     FreeUpTo(usize),
     Model(&'static Model),
-    /// A text, or a list of texts.
+    /// A string, or a list of strings.
     TextOrTexts,
-    /// An object with the only key `type`. Its value is one of these texts.
+    /// An object with only the key `type`, whose value is one of these strings.
     Tagged(&'static [&'static str]),
 }
 
-/// A text of any length.
+/// A string of any length.
 pub(super) const TEXT: ValueKind = ValueKind::Text { least: 0, most: usize::MAX, pattern: None };
 /// A whole number without bounds.
 pub(super) const INTEGER: ValueKind = ValueKind::Integer { least: None, most: None };
 
-/// An object with known keys. A model defines them.
+/// An object whose keys are known. The model lists them.
 pub(crate) struct Model {
     pub(super) fields: &'static [ModelField],
     /// True if objects with unknown keys are refused. If false, unknown keys are dropped.
     pub(super) closed: bool,
 }
 
-/// A known key of an object.
+/// A known key of an object, with the kind of its value.
 pub(crate) struct ModelField {
     pub(super) name: &'static str,
     pub(super) kind: ValueKind,
     pub(super) absent: Absent,
 }
 
-/// The meaning of a key that is missing.
+/// The meaning of a key that is missing in a request.
 pub(super) enum Absent {
-    /// The key is required.
+    /// The request is refused, because the key is required.
     Refused,
-    /// A missing key means the same as null: there is no value.
+    /// There is no value, as if the value were null.
     Nothing,
-    /// A missing key means this default value. Null is refused.
+    /// The value is the default that this function returns. If the value is null, the request is refused.
     Means(fn() -> Value),
 }
 
 impl ValueKind {
-    /// Reads a value of this kind. If it is invalid, adds problems and returns `None`.
+    /// Reads a value of this kind. If the value is invalid, adds errors and returns `None`.
     pub(crate) fn read(&self, problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Value> {
         match self {
             Self::Text { least, most, pattern } => {
@@ -100,7 +100,7 @@ impl ValueKind {
         }
     }
 
-    /// Returns a stored value in the form that answers contain: with every key of the model.
+    /// Returns a stored value in the form that answers have: objects have every key of their model.
     pub(super) fn show(&self, stored: &Value) -> Value {
         match (self, stored) {
             (Self::Model(model), Value::Object(fields)) => model.show(fields),
@@ -114,7 +114,7 @@ impl ValueKind {
 }
 
 impl Model {
-    /// Reads an object. If it is invalid, adds problems and returns `None`.
+    /// Reads an object. If the object is invalid, adds errors and returns `None`.
     pub(crate) fn read(
         &self,
         problems: &mut RequestProblems,
@@ -146,8 +146,7 @@ impl Model {
         sound.then_some(result)
     }
 
-    /// Returns a stored object with every key of the model. The value of a key that is not stored is its default or
-    /// null.
+    /// Returns a stored object with every key of the model. Keys that are not stored have their default value, or null.
     pub(super) fn show(&self, stored: &Map<String, Value>) -> Value {
         let show = |field: &ModelField| {
             let value = match (stored.get(field.name), &field.absent) {
@@ -162,7 +161,7 @@ impl Model {
 }
 
 impl ModelField {
-    /// Reads this field of an object. Returns null if the field is missing and has no default.
+    /// Reads the value of this key from an object. Returns null if the key is missing and has no default.
     fn read(&self, problems: &mut RequestProblems, at: &At, sent: &Map<String, Value>) -> Option<Value> {
         match (sent.get(self.name), &self.absent) {
             (None, Absent::Nothing) | (Some(Value::Null), Absent::Nothing) => Some(Value::Null),
@@ -177,7 +176,7 @@ impl ModelField {
     }
 }
 
-/// Adds the problem that a list or an object has too many items.
+/// Adds the error that a list or an object has too many items.
 fn too_long(
     problems: &mut RequestProblems,
     at: &At,

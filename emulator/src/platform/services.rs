@@ -14,7 +14,7 @@ use crate::api::refusal::Refusal;
 use crate::state::World;
 use crate::state::{PlatformService, ServiceTag, Workspace};
 
-/// The fields of a service in a request. A model has checked and normalized them.
+/// The fields of a service in a request, after a model has checked and normalized them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ServiceBody {
@@ -35,8 +35,7 @@ struct ServiceBody {
 }
 
 impl ServiceBody {
-    /// Returns a copy of the service with the fields that the request has. The copy's version sets are those of
-    /// `old`.
+    /// Returns a copy of the service `old` with the values that the request contains. The version sets are not changed.
     fn merged_with(&self, old: &PlatformService) -> PlatformService {
         fn take<T: Clone>(sent: &Option<T>, old: &T) -> T {
             sent.as_ref().unwrap_or(old).clone()
@@ -59,7 +58,8 @@ impl ServiceBody {
         }
     }
 
-    /// Checks that the agent and the context graph exist, if the request names them.
+    /// Checks that the agent and the context graph in the request exist. Does nothing for one that the request does not
+    /// contain.
     fn check_refs(&self, home: &Workspace) -> Result<(), Refusal> {
         if let Some(id) = self.agent_id.as_ref().filter(|id| home.agents().get(id).is_none()) {
             return Err(Refusal::NotFound(format!("agent {id} does not exist")));
@@ -72,8 +72,8 @@ impl ServiceBody {
     }
 }
 
-/// Converts fields that a model has read to a type. The model has stricter rules than the type, so the conversion
-/// does not fail.
+/// Converts fields that a model has read to a Rust type. This can't fail for fields that the model accepts, because the
+/// model's rules are stricter than the type's.
 fn typed<T: serde::de::DeserializeOwned>(
     problems: &mut RequestProblems,
     fields: Option<Map<String, Value>>,
@@ -106,7 +106,8 @@ fn find<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusa
     home.services().get(id).ok_or_else(|| Refusal::NotFound(format!("service {id} does not exist")))
 }
 
-/// Returns the service with this id. Refuses the request if the service does not exist or can't be changed.
+/// Returns the service with this id. Refuses the request if the service does not exist, or is a system service that
+/// can't be changed.
 fn find_changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     let service = find(home, id)?;
     if service.is_system {
@@ -116,7 +117,7 @@ fn find_changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformServ
     Ok(service)
 }
 
-/// Returns the service that a user's message is for. Refuses the request if the service does not exist.
+/// Returns the service to which a user's message was sent. Refuses the request if the service does not exist.
 pub(super) fn find_for_turn<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     find(home, id)
 }
@@ -191,7 +192,7 @@ pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     Ok(Answer::empty(204))
 }
 
-/// Answers `PUT /services/{id}/version-sets/{name}`: creates a version set, or replaces all of an existing one.
+/// Answers `PUT /services/{id}/version-sets/{name}`: creates a version set, or replaces an existing one completely.
 pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     #[derive(Deserialize)]
     struct Upsert {
@@ -218,9 +219,9 @@ pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answ
     Ok(Answer::empty(204))
 }
 
-/// Checks that no other service has the name of the new or updated service. Names of inactive services count only if
-/// [`PlatformOptions`](super::PlatformOptions) say so. A name that the service had before, and that counted before,
-/// is not checked.
+/// Refuses the request if another service already has the name of the new or updated service. Inactive services count
+/// only if [`PlatformOptions`](super::PlatformOptions) say so. If the service already had the name and already counted,
+/// the name is not checked again.
 fn check_name_is_free(
     call: &Call<'_>,
     home: &Workspace,

@@ -1,4 +1,5 @@
-//! Conversations: answers to a user's text message (a text turn) and to a user's voice message (a voice turn).
+//! Conversations. A text turn is the answer to a text message from the user, and a voice turn is the answer to a voice
+//! message.
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::api::refusal::Refusal;
 use crate::state::World;
 use crate::state::{PlatformService, Workspace};
 
-/// The version set that all turns use.
+/// The name of the version set that every turn uses.
 const RELEASE: &str = "release";
 
 /// Answers `POST /services/{id}/text-turn`: replies to a text message from a user.
@@ -50,7 +51,7 @@ pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let id = id.ok_or_else(|| problems.refusal())?;
     let home = call.home(world)?;
     let service = services::find_for_turn(home, &id)?;
-    // The emulator does not recognize speech, so the agent replies as if it spoke first.
+    // The emulator does not recognize speech, so the agent replies as if the user had said nothing.
     Ok(match reply(home, service, None)? {
         Reply::Says(text) => {
             Answer { body: Payload::Bytes("audio/ogg", ogg::spoken(&text)), ..Answer::empty(200) }
@@ -59,7 +60,7 @@ pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     })
 }
 
-/// Returns the last part of the form with this name. It replaces earlier parts with the same name.
+/// Returns the last part of the form with this name. It takes precedence over earlier parts with the same name.
 fn part<'f, 'b>(form: &'f [Part<'b>], name: &str) -> Option<&'f Part<'b>> {
     form.iter().rev().find(|part| part.name == name)
 }

@@ -1,10 +1,10 @@
-//! Parses UUIDs with the rules and error messages of pydantic.
+//! Parses UUIDs by the rules of pydantic, with its error messages.
 
-/// The number of digits in each group of a UUID.
+/// The number of hexadecimal digits in each of the five groups of a UUID.
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Parses a UUID in any of its spellings. Returns it in lower case with hyphens. Errors with a message if the text is
-/// not a UUID.
+/// Parses a UUID in any spelling, and returns it in lower case with hyphens. If the string is not a UUID, returns an
+/// error message.
 pub(crate) fn parse(text: &str) -> Result<String, String> {
     let braced = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
     let (inner, offset) = match (braced, text.strip_prefix("urn:uuid:")) {

@@ -1,4 +1,4 @@
-//! Converts rows of the state to the JSON of answers.
+//! Converts rows of the state to the JSON that answers contain.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use crate::api::exchange::iso;
 use crate::state::VersionSet;
 use crate::state::{PlatformService, Workspace};
 
-/// Returns the JSON of a service in answers.
+/// Returns the JSON of a service, as answers contain it.
 pub(super) fn service(home: &Workspace, service: &PlatformService) -> Value {
     let sets: Map<String, Value> =
         service.version_sets.iter().map(|(name, set)| (name.clone(), version_set(set))).collect();

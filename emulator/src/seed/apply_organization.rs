@@ -1,5 +1,5 @@
-//! Applies an organization of a seed to the state. Keys, agents and context graphs are added or updated. Services,
-//! behavior sets and unit tests are only added if the organization is new.
+//! Adds an organization of a seed to the state. Keys, agents and context graphs are added or updated. Services,
+//! behavior sets and unit tests are added only if the organization is new.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use super::items::{SeedItem, known_item, new_item, renewed_item, version_set};
 use super::organization::{SeedBehaviorSet, SeedKey, SeedOrganization, SeedService};
 use crate::state::{AgentSettings, ApiKey, BehaviorSet, CatalogItem, Organization, Service, Table, World};
 
-/// The user who has created all services and behavior sets of seeds.
+/// The user who is recorded as the creator of the services and behavior sets that come from a seed.
 const OPERATOR: &str = "operator";
 
-/// Applies a seed to an organization, and creates the organization if it does not exist. Applying the same seed again
-/// changes nothing.
+/// Adds or updates the organization `name` as the seed describes it. Doing this again with the same seed changes
+/// nothing.
 pub(super) fn apply_to_organization(world: &mut World, name: &str, seed: &SeedOrganization, millis: i64) {
     let is_new = world.organization(name).is_none();
     world.organization_or_new(name);
@@ -105,7 +105,7 @@ impl OrganizationSeeder<'_> {
         let home = self.home();
         let agent = home.agent(&seed.agent.value).map(|agent| agent.id.clone());
         let graph = home.context_graph(&seed.context_graph.value).map(|graph| graph.id.clone());
-        // The seed was checked, so both exist.
+        // The agent and the context graph exist, because the seed was checked when it was read.
         let (Some(agent), Some(graph)) = (agent, graph) else { return };
         let sets = seed.version_sets.iter();
         let sets = sets.filter_map(|(name, fields)| Some((name.clone(), version_set(&fields.value).ok()?)));

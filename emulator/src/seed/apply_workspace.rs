@@ -1,5 +1,5 @@
-//! Applies a workspace of a seed to the state. Keys, agents and context graphs are added or updated. Services are
-//! only added if the workspace is new.
+//! Adds a workspace of a seed to the state. Keys, agents and context graphs are added or updated. Services are added
+//! only if the workspace is new.
 
 use std::sync::Arc;
 
@@ -13,8 +13,7 @@ use crate::state::{
     AgentSettings, CatalogItem, PlatformService, Table, VersionSet, Workspace, WorkspaceKey, World,
 };
 
-/// Applies a seed to a workspace, and creates the workspace if it does not exist. Applying the same seed again
-/// changes nothing.
+/// Adds or updates the workspace `id` as the seed describes it. Doing this again with the same seed changes nothing.
 pub(crate) fn apply_to_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
     let is_new = world.workspace(id).is_none();
     let home = world.workspace_or_new(id);
@@ -82,7 +81,7 @@ fn add_missing_service(world: &mut World, workspace: &str, seed: &SeedPlatformSe
     let home = world.workspace_or_new(workspace);
     let agent = home.agent(&seed.agent.value).map(|agent| agent.id.clone());
     let graph = home.context_graph(&seed.context_graph.value).map(|graph| graph.id.clone());
-    // The seed was checked, so both exist.
+    // The agent and the context graph exist, because the seed was checked when it was read.
     let (Some(agent), Some(graph)) = (agent, graph) else { return };
     let sets = seed.version_sets.iter();
     let sets = sets.filter_map(|(name, fields)| Some((name.clone(), any_set(&fields.value)?)));
@@ -108,8 +107,8 @@ fn add_missing_service(world: &mut World, workspace: &str, seed: &SeedPlatformSe
     world.add_platform_service(workspace, service);
 }
 
-/// Reads a version set of a seed. It may be copied from an organization and have preferences that workspaces do not
-/// support. Then all its preferences are omitted.
+/// Reads a version set of a seed. If its preferences are not valid for workspaces, omits all of them. Such preferences
+/// occur in version sets that were copied from an organization.
 fn any_set(fields: &Map<String, Value>) -> Option<VersionSet> {
     let without = || {
         let set = version_set(fields).ok()?;

@@ -1,4 +1,4 @@
-//! Parts of a seed that organizations and workspaces have in common: agents, context graphs and version sets.
+//! The parts that the organizations and workspaces of a seed have in common: agents, context graphs and version sets.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,17 @@ use crate::state::{CatalogItem, Table, VersionSet};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedItem {
-    /// The name, unique among items of its kind.
+    /// The name. No other item in the same list may have it.
     #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
-    /// The id: 24 hexadecimal digits in an organization, a UUID in a workspace. Absent: a new one.
+    /// The id: 24 hexadecimal digits in an organization, and a UUID in a workspace. If absent, a new id is generated.
     #[schemars(with = "Option<String>")]
     pub(crate) id: Option<Spanned<String>>,
-    /// The number of versions, counted from 1. An item that a service uses needs at least one.
+    /// The number of versions. They are numbered from 1. An agent or context graph that a service uses needs at least
+    /// one version.
     #[serde(default = "one")]
     pub(crate) versions: u32,
-    /// True if it is deprecated: no new service may use it.
+    /// True if the agent or context graph is deprecated. New services can't use it.
     #[serde(default)]
     pub(crate) deprecated: bool,
 }
@@ -39,7 +40,8 @@ pub(crate) fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T,
     Err(FileError { line: place.line(), column: place.column(), message: message.into() })
 }
 
-/// Returns the agent or context graph with this name. Errors if the seed does not define it.
+/// Returns the agent or context graph with this name. Errors if the seed does not define it. `what` says in the error
+/// which of them is missing.
 pub(crate) fn named<'a>(
     items: &'a [SeedItem],
     name: &Spanned<String>,
@@ -70,7 +72,8 @@ pub(crate) fn check_unique<'a>(
     Ok(())
 }
 
-/// Checks that the agent and the context graph have the versions that a version set pins.
+/// Checks that the agent and the context graph have the versions that a version set pins. The error has the location
+/// `place`.
 pub(crate) fn check_pins(
     place: Location,
     name: &str,
@@ -87,7 +90,7 @@ pub(crate) fn check_pins(
     Ok(())
 }
 
-/// Reads a version set: its pinned versions, its LLM preferences and any other fields.
+/// Reads a version set: its pinned versions, its LLM preferences, and all other fields.
 pub(crate) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
     let mut extra = fields.clone();
     let mut pin = |name: &str| match extra.remove(name) {
@@ -107,8 +110,8 @@ pub(crate) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, Str
     Ok(VersionSet { agent_version, context_graph_version, llm_model_preferences, extra })
 }
 
-/// Returns the existing agent or context graph that a seed refers to: the one with the seed's id. If the seed has no
-/// id, the one with the seed's name.
+/// Returns the existing agent or context graph that the seed describes. If the seed has an id, it is found by the id,
+/// and otherwise by its name.
 pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> Option<&'t CatalogItem> {
     table.iter().find(|item| match &seed.id {
         Some(id) => item.id == id.value,
@@ -116,7 +119,7 @@ pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> 
     })
 }
 
-/// Creates a new agent or context graph from a seed.
+/// Creates an agent or context graph as the seed describes it.
 pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) -> CatalogItem {
     CatalogItem {
         id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
@@ -128,11 +131,11 @@ pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) 
     }
 }
 
-/// Returns an existing agent or context graph with the name, the versions and the deprecation from the seed.
+/// Returns an existing agent or context graph with the name, the versions and the deprecation that the seed describes.
 pub(crate) fn renewed_item(seed: &SeedItem, known: &CatalogItem) -> CatalogItem {
     CatalogItem {
         name: seed.name.value.clone(),
-        // Versions are only added, never removed: services may pin them.
+        // Versions are added but never removed, because services may pin them.
         versions: known.versions.max(seed.versions),
         deprecated: seed.deprecated,
         ..known.clone()

@@ -1,4 +1,4 @@
-//! Seeds: YAML files with the initial organizations and workspaces.
+//! Reads seeds: YAML files that describe the initial organizations and workspaces of an emulator.
 
 mod apply_organization;
 mod apply_workspace;
@@ -26,12 +26,12 @@ use crate::state::World;
 ///     "
 /// organizations:
 ///   acme:
-///     api_keys:                      # who may sign in
+///     api_keys:                      # keys for signing in
 ///       - {id: ci, key: secret, user: bot}
 ///       - {id: reader, key: secret, user: rae, permissions: ['Service:GetService'], hidden_services: [Draft]}
 ///     agents: [{name: Coach Maya, versions: 5}, {name: Old Coach, deprecated: true}]
 ///     context_graphs: [{name: Coaching Flow, versions: 6}]
-///     llms: [openai_gpt-5.1-2025-11-13]   # absent: any
+///     llms: [openai_gpt-5.1-2025-11-13]   # if absent: any LLM
 ///     services:
 ///       - name: Health Coach
 ///         description: Coaches members
@@ -67,7 +67,7 @@ use crate::state::World;
 #[derive(Clone, Debug, Default)]
 pub struct Seed {
     pub(crate) organizations: BTreeMap<String, SeedOrganization>,
-    /// The workspaces, by id.
+    /// The workspaces. The key is the id of the workspace.
     pub(crate) workspaces: BTreeMap<String, SeedWorkspace>,
 }
 
@@ -85,11 +85,12 @@ impl JsonSchema for Seed {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SeedDocument {
-    /// The Classic API's organizations, by name: letters, digits, `-`, `_` and `.`.
+    /// The organizations of the Classic API, by name. A name consists of letters, digits, `-`, `_` and `.`.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z0-9_.-]+$"}))]
     organizations: BTreeMap<String, SeedOrganization>,
-    /// The Platform API's workspaces, by id: a UUID, or `sandbox`.
+    /// The workspaces of the Platform API, by id. The id is a UUID, or `sandbox` for the workspace of the embedded
+    /// sandbox.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {
         "pattern": r"^(sandbox|(urn:uuid:)?\{?[0-9A-Fa-f-]{32,36}\}?)$"
@@ -98,7 +99,7 @@ struct SeedDocument {
 }
 
 impl Seed {
-    /// Reads a seed. Checks that every name that the seed refers to is defined in the seed.
+    /// Reads the text of a seed file. Errors if a name in it refers to something that the seed does not define.
     pub fn from_yaml(text: &str) -> Result<Self, FileError> {
         let document: SeedDocument =
             serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
@@ -114,8 +115,8 @@ impl Seed {
         Ok(Self { organizations: document.organizations, workspaces })
     }
 
-    /// Adds a key with all permissions to an organization, unless it already has a key with this id. Creates the
-    /// organization if it does not exist.
+    /// Adds a key with all permissions to an organization, unless the organization already has a key with this id. If
+    /// the seed has no such organization, adds it.
     pub fn ensure_api_key(&mut self, organization: &str, id: &str, key: &str, user: &str) {
         let keys = &mut self.organizations.entry(organization.to_owned()).or_default().api_keys;
         if keys.iter().any(|known| known.id == id) {
@@ -130,8 +131,8 @@ impl Seed {
         });
     }
 
-    /// Adds a key with all permissions to a workspace, unless it already has this key. Creates the workspace if it
-    /// does not exist. `workspace` is a UUID or `sandbox`.
+    /// Adds a key with all permissions to a workspace, unless the workspace already has this key. If the seed has no
+    /// such workspace, adds it. `workspace` is a UUID or `sandbox`.
     pub fn ensure_workspace_key(&mut self, workspace: &str, key: &str) {
         let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
         let keys = &mut self.workspaces.entry(id).or_default().api_keys;
@@ -140,16 +141,16 @@ impl Seed {
         }
     }
 
-    /// Copies an organization into a workspace: agents, context graphs, services, LLMs and replies, as far as the
-    /// Platform API supports them. The copies get new ids. `workspace` is a UUID or `sandbox`. Does nothing if the
-    /// seed already has the workspace, or does not have the organization.
+    /// Adds a workspace with copies of an organization's agents, context graphs, services, LLMs and replies, as far as
+    /// the Platform API supports them. The copies get new ids. Does nothing if the seed already has the workspace, or
+    /// does not have the organization. `workspace` is a UUID or `sandbox`.
     pub fn mirror_organization(&mut self, organization: &str, workspace: &str) {
         let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
         let Some(organization) = self.organizations.get(organization) else { return };
         self.workspaces.entry(id).or_insert_with(|| SeedWorkspace::mirror(organization));
     }
 
-    /// Applies the seed to the world: creates and updates organizations and workspaces. Applying the same seed again
+    /// Adds the organizations and workspaces of the seed to the world, or updates them. Applying the same seed again
     /// changes nothing.
     pub(crate) fn apply(&self, world: &mut World, now: SystemTime) {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The organizations of a seed, for the Classic API.
+//! The organizations of a seed. They exist on the Classic API.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,36 +14,36 @@ use crate::state::{Permission, Replies};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SeedOrganization {
-    /// The keys that can sign in. The embedded sandbox adds one of its own.
+    /// The API keys with which users can sign in. The embedded sandbox adds a key of its own.
     pub(crate) api_keys: Vec<SeedKey>,
-    /// The agents.
+    /// The agents that services can use.
     pub(crate) agents: Vec<SeedItem>,
-    /// The context graphs.
+    /// The context graphs that services can use.
     pub(crate) context_graphs: Vec<SeedItem>,
-    /// The LLMs that version sets may name. Absent: any.
+    /// The names of the LLMs that version sets can use. If absent, any name is accepted.
     pub(crate) llms: Option<BTreeSet<String>>,
-    /// The services.
+    /// The services that exist at the start.
     pub(crate) services: Vec<SeedService>,
-    /// Dynamic behavior sets, and the services they apply to.
+    /// The behavior sets that exist at the start, and the services that they apply to.
     pub(crate) behavior_sets: Vec<SeedBehaviorSet>,
-    /// Simulation unit tests. A version set that one uses can't be deleted.
+    /// Simulation unit tests. A version set that is used by a test can't be deleted.
     pub(crate) unit_tests: Vec<SeedUnitTest>,
-    /// The agents' replies.
+    /// The agents' replies in conversations.
     pub(crate) replies: Replies,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedKey {
-    /// The key's id.
+    /// The id of the key.
     pub(crate) id: String,
-    /// The key itself. The emulator has no real secrets.
+    /// The secret part of the key. In the emulator, it need not be a real secret.
     pub(crate) key: String,
-    /// The user who signs in with it.
+    /// The user who can sign in with the key.
     pub(crate) user: String,
-    /// The user's permissions. Absent: all.
+    /// The permissions of the user. If absent, the user has all permissions.
     pub(crate) permissions: Option<BTreeSet<Permission>>,
-    /// Names of services that the user can't see.
+    /// The names of services that the user can't see.
     #[serde(default)]
     pub(crate) hidden_services: BTreeSet<String>,
 }
@@ -51,31 +51,31 @@ pub(crate) struct SeedKey {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedService {
-    /// The name, unique among active services.
+    /// The name of the service. It must be unique among active services.
     #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
-    /// The id: 24 hexadecimal digits. Absent: a new one.
+    /// The id of the service: 24 hexadecimal digits. If absent, a new id is generated.
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9a-f]{24}$"))]
     pub(crate) id: Option<Spanned<String>>,
-    /// The description. Absent: the name.
+    /// The description of the service. If absent, it is the same as the name.
     pub(crate) description: Option<String>,
-    /// The agent's name.
+    /// The name of the service's agent.
     #[schemars(with = "String")]
     pub(crate) agent: Spanned<String>,
-    /// The context graph's name.
+    /// The name of the service's context graph.
     #[schemars(with = "String")]
     pub(crate) context_graph: Spanned<String>,
-    /// True if it is active.
+    /// True if the service is active.
     #[serde(default = "yes")]
     pub(crate) active: bool,
-    /// The tags; `~` for one without a value.
+    /// The tags of the service. The value `~` stands for a tag without a value.
     #[serde(default)]
     pub(crate) tags: BTreeMap<String, Option<String>>,
-    /// Words that speech recognition should know.
+    /// Words that speech recognition should expect in conversations.
     #[serde(default)]
     pub(crate) keyterms: Vec<String>,
-    /// The version sets by name: `agent_version` and `context_graph_version` (a number or `latest`),
-    /// `llm_model_preferences`, and any further fields.
+    /// The version sets, by name. Each has `agent_version` and `context_graph_version` (a number or `latest`),
+    /// `llm_model_preferences`, and any other fields.
     #[serde(default)]
     #[schemars(
         with = "BTreeMap<String, Map<String, Value>>",
@@ -87,19 +87,19 @@ pub(crate) struct SeedService {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedBehaviorSet {
-    /// The name.
+    /// The name of the behavior set.
     #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
-    /// The id: 24 hexadecimal digits. Absent: a new one.
+    /// The id of the behavior set: 24 hexadecimal digits. If absent, a new id is generated.
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9a-f]{24}$"))]
     pub(crate) id: Option<Spanned<String>>,
-    /// True if it is active.
+    /// True if the behavior set is active.
     #[serde(default = "yes")]
     pub(crate) active: bool,
-    /// The tags; `~` for one without a value.
+    /// The tags of the behavior set. The value `~` stands for a tag without a value.
     #[serde(default)]
     pub(crate) tags: BTreeMap<String, Option<String>>,
-    /// Names of the services that it applies to.
+    /// The names of the services that the behavior set applies to.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(crate) applied_to: Vec<Spanned<String>>,
@@ -108,10 +108,10 @@ pub(crate) struct SeedBehaviorSet {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedUnitTest {
-    /// The service's name.
+    /// The name of the service that the test uses.
     #[schemars(with = "String")]
     pub(crate) service: Spanned<String>,
-    /// The version set's name.
+    /// The name of the version set that the test uses.
     pub(crate) version_set: String,
 }
 

@@ -1,4 +1,4 @@
-//! The workspaces of a seed, for the Platform API.
+//! The workspaces of a seed. They exist on the Platform API.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,17 +18,17 @@ use crate::state::{Replies, SANDBOX_WORKSPACE, ServiceTag, VersionSet, Workspace
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SeedWorkspace {
-    /// The keys that can sign in. The embedded sandbox adds one of its own.
+    /// The keys that clients can use. The embedded sandbox adds a key of its own.
     pub(crate) api_keys: Vec<SeedWorkspaceKey>,
-    /// The agents.
+    /// The agents that services can use.
     pub(crate) agents: Vec<SeedItem>,
-    /// The context graphs.
+    /// The context graphs that services can use.
     pub(crate) context_graphs: Vec<SeedItem>,
-    /// The LLMs that version sets may name. Absent: any.
+    /// The names of the LLMs that version sets can use. If absent, any name is accepted.
     pub(crate) llms: Option<BTreeSet<String>>,
-    /// The services.
+    /// The services that exist at the start.
     pub(crate) services: Vec<SeedPlatformService>,
-    /// The agents' replies.
+    /// The agents' replies in conversations.
     pub(crate) replies: Replies,
 }
 
@@ -36,16 +36,17 @@ pub(crate) struct SeedWorkspace {
 #[serde(deny_unknown_fields)]
 #[schemars(transform = with_alias)]
 pub(crate) struct SeedWorkspaceKey {
-    /// The key itself. The emulator has no real secrets.
+    /// The key that clients send. In the emulator, it need not be a real secret.
     pub(crate) key: String,
-    /// The key's id; `name` is another spelling. Absent: the key itself.
+    /// The id of the key. This field can also be called `name`. If absent, the key itself is used as its id.
     #[serde(alias = "name")]
     pub(crate) id: Option<String>,
-    /// The key's permissions. Absent: all.
+    /// The permissions of clients that use the key. If absent, they have all permissions.
     pub(crate) permissions: Option<BTreeSet<WorkspacePermission>>,
 }
 
-/// Adds the key `name` to the JSON Schema. It is an alias of `id`, and schemars does not add aliases itself.
+/// Adds the field `name` to the JSON Schema. It is another name for the field `id`, and the library schemars does not
+/// add such aliases itself.
 fn with_alias(schema: &mut schemars::Schema) {
     if let Some(Value::Object(members)) = schema.get_mut("properties")
         && let Some(id) = members.get("id").cloned()
@@ -55,7 +56,7 @@ fn with_alias(schema: &mut schemars::Schema) {
 }
 
 impl SeedWorkspaceKey {
-    /// Returns the key's id. If the seed has no id for it, returns the key itself.
+    /// Returns the id of the key. If the seed does not give an id, returns the key itself.
     pub(crate) fn identity(&self) -> &str {
         self.id.as_ref().unwrap_or(&self.key)
     }
@@ -64,31 +65,31 @@ impl SeedWorkspaceKey {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedPlatformService {
-    /// The name, unique among active services.
+    /// The name of the service. It must be unique among active services.
     #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
-    /// The id, a UUID. Absent: a new one.
+    /// The id of the service, a UUID. If absent, a new id is generated.
     #[schemars(with = "Option<String>")]
     pub(crate) id: Option<Spanned<String>>,
-    /// The description.
+    /// The description of the service.
     #[serde(default)]
     pub(crate) description: String,
-    /// The agent's name.
+    /// The name of the service's agent.
     #[schemars(with = "String")]
     pub(crate) agent: Spanned<String>,
-    /// The context graph's name.
+    /// The name of the service's context graph.
     #[schemars(with = "String")]
     pub(crate) context_graph: Spanned<String>,
-    /// True if it is active.
+    /// True if the service is active.
     #[serde(default = "yes")]
     pub(crate) active: bool,
-    /// The tags; `~` for one without a value.
+    /// The tags of the service. The value `~` stands for a tag without a value.
     #[serde(default)]
     pub(crate) tags: BTreeMap<String, Option<String>>,
-    /// Words that speech recognition should know.
+    /// Words that speech recognition should expect in conversations.
     #[serde(default)]
     pub(crate) keyterms: Vec<String>,
-    /// The version sets by name: `agent_version` and `context_graph_version` (a number or `latest`) and
+    /// The version sets, by name. Each has `agent_version` and `context_graph_version` (a number or `latest`), and
     /// `llm_model_preferences`.
     #[serde(default)]
     #[schemars(
@@ -96,23 +97,23 @@ pub(crate) struct SeedPlatformService {
         extend("propertyNames" = {"minLength": 1, "maxLength": 40})
     )]
     pub(crate) version_sets: BTreeMap<String, Spanned<Map<String, Value>>>,
-    /// The channel through which users talk to it.
+    /// The channel through which users talk to the service.
     pub(crate) channel_type: Option<ChannelType>,
-    /// The platform environment that runs it.
+    /// The vendor's environment in which the service runs.
     pub(crate) environment: Option<ServiceEnvironment>,
-    /// The number of tools that may run at once.
+    /// The maximum number of tools that the service can run at the same time.
     #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
     pub(crate) tool_capacity: Option<Spanned<u8>>,
-    /// True if safety filters run.
+    /// True if the service uses safety filters.
     #[serde(default = "yes")]
     pub(crate) safety_filters_enabled: bool,
-    /// The voice pipeline, as the API has it.
+    /// The settings of the voice pipeline, in the format of the API.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub(crate) voice_config: Option<Spanned<Value>>,
-    /// The escalation policy, as the API has it.
+    /// The escalation policy, in the format of the API.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub(crate) escalation_policy: Option<Spanned<Value>>,
-    /// True if it is a system service, which can't be changed.
+    /// True if the service is a system service. Clients can't change it.
     #[serde(default)]
     pub(crate) is_system: bool,
 }
@@ -149,12 +150,12 @@ impl ServiceEnvironment {
     }
 }
 
-/// Reads the id of a workspace, which is `sandbox` or a UUID in any spelling.
+/// Returns the id of a workspace, a UUID in lower case with hyphens. `named` is `sandbox` or a UUID in any spelling.
 pub(super) fn workspace_id(named: &str) -> Result<String, String> {
     if named == "sandbox" { Ok(SANDBOX_WORKSPACE.to_owned()) } else { uuid::parse(named) }
 }
 
-/// Checks the workspaces of a seed, and returns them by id.
+/// Checks all workspaces of a seed, and returns them by id.
 pub(crate) fn check_all(
     workspaces: BTreeMap<String, SeedWorkspace>,
 ) -> Result<BTreeMap<String, SeedWorkspace>, FileError> {
@@ -227,7 +228,7 @@ impl SeedWorkspace {
         Ok(())
     }
 
-    /// Changes all ids to the same spelling: lower case with hyphens. Errors if an id is not a UUID.
+    /// Converts all ids to the same spelling, in lower case with hyphens. Errors if an id is not a UUID.
     fn read_ids(&mut self) -> Result<(), FileError> {
         let items =
             self.agents.iter_mut().chain(&mut self.context_graphs).filter_map(|item| item.id.as_mut());
@@ -270,7 +271,7 @@ impl SeedPlatformService {
         }
     }
 
-    /// Returns the tags in the form in which the state stores them.
+    /// Returns the tags in the form in which they are stored in the state.
     pub(crate) fn tag_list(&self) -> Vec<ServiceTag> {
         let tag =
             |(key, value): (&String, &Option<String>)| ServiceTag { key: key.clone(), value: value.clone() };
@@ -278,7 +279,7 @@ impl SeedPlatformService {
     }
 }
 
-/// Reads a version set of a workspace. Omits fields that only the Classic API has.
+/// Reads a version set of a workspace. Omits fields that exist only on the Classic API.
 pub(crate) fn platform_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
     let set = version_set(fields)?;
     let preferences = Value::Object(set.llm_model_preferences);

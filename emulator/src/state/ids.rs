@@ -1,14 +1,14 @@
-//! Makes ids from a counter.
+//! Generates ids from a counter.
 
-/// Returns the id for the counter value `n`. The counter is mixed, so ids are unique and look like the vendor's.
-/// Consecutive ids differ in their first and last characters, which are the ones that shortened ids in reports show.
+/// Returns the id for the counter value `n`. Ids are unique, and look like the vendor's. Ids of consecutive values
+/// differ in their first and last characters, which are the characters that reports show of long ids.
 pub(super) fn object_id(n: u64) -> String {
     let high = mix(n);
     let low = mix(high ^ 0x5bf0_3635_dcb2_a5d1) >> 32;
     format!("{high:016x}{low:08x}")
 }
 
-/// Returns a number that looks random: one step of the SplitMix64 generator. Different inputs always give different
+/// Returns a number that looks random, by one step of the SplitMix64 generator. Different inputs always give different
 /// results, so two counter values never give the same id.
 fn mix(n: u64) -> u64 {
     let n = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -17,7 +17,7 @@ fn mix(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-/// Returns the UUID for the counter value `n`. It looks like a random UUID.
+/// Returns the UUID for the counter value `n`. The UUID looks random.
 pub(super) fn uuid(n: u64) -> String {
     let high = mix(n);
     let low = mix(high ^ 0x27d4_eb2f_1656_67c5);

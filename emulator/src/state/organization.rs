@@ -1,4 +1,4 @@
-//! Organizations (the Classic API's part of the state) and the rows in them.
+//! Organizations and the rows in them. They are the Classic API's part of the state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::rows::{AgentSettings, CatalogItem, VersionSet, row};
 use super::table::{Row, Table};
 
-/// An organization with all its rows.
+/// An organization of the Classic API, with all its rows: keys, agents, context graphs, services and more.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Organization {
     pub(crate) name: String,
@@ -24,7 +24,7 @@ pub struct Organization {
     pub(crate) conversations: Table<Conversation>,
 }
 
-/// A permission of a key's user.
+/// A permission that a user of the Classic API can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)] // each is documented by its name on the wire
 pub enum Permission {
@@ -59,7 +59,7 @@ pub enum Permission {
 }
 
 impl Permission {
-    /// The permission's name in the API.
+    /// Returns the name of the permission in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::GetService => "Service:GetService",
@@ -80,18 +80,18 @@ impl Permission {
     }
 }
 
-/// An API key with which a user signs in to the Classic API.
+/// An API key, with which a user signs in to the Classic API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApiKey {
-    /// The key's id.
+    /// The id of the key.
     pub id: String,
     /// The number of the key in the order of creation.
     pub sequence: u64,
-    /// The secret text of the key.
+    /// The secret part of the key.
     pub key: String,
     /// The only user who can sign in with this key.
     pub user: String,
-    /// The user's permissions. `None` means all.
+    /// The permissions of the user. `None` means all permissions.
     pub permissions: Option<BTreeSet<Permission>>,
     /// The names of the services that the user can't see.
     pub hidden_services: BTreeSet<String>,
@@ -112,13 +112,13 @@ impl ApiKey {
 /// A service of the Classic API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {
-    /// The id, 24 hexadecimal digits.
+    /// The id of the service: 24 hexadecimal digits.
     pub id: String,
     /// The number of the service in the order of creation.
     pub sequence: u64,
-    /// The name. It is unique among active services.
+    /// The name of the service. It is unique among active services.
     pub name: String,
-    /// The description.
+    /// The description of the service.
     pub description: String,
     /// True if the service is active.
     pub is_active: bool,
@@ -126,11 +126,11 @@ pub struct Service {
     pub agent_id: String,
     /// The id of the service's context graph.
     pub context_graph_id: String,
-    /// The tags. The value of a tag is `None` if the API shows it as null.
+    /// The tags by key. The value is `None` if the API shows it as null.
     pub tags: BTreeMap<String, Option<String>>,
-    /// Words that speech recognition should know.
+    /// Words that speech recognition should expect in conversations.
     pub keyterms: Vec<String>,
-    /// The version sets, including `edge` and `release`.
+    /// The version sets by name, including `edge` and `release`.
     pub version_sets: BTreeMap<String, VersionSet>,
     /// The user who created the service.
     pub creator: String,
@@ -141,33 +141,33 @@ pub struct Service {
 /// A behavior set, which applies to a list of services.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BehaviorSet {
-    /// The id, 24 hexadecimal digits.
+    /// The id of the behavior set: 24 hexadecimal digits.
     pub id: String,
     /// The number of the behavior set in the order of creation.
     pub sequence: u64,
-    /// The name. It is unique among active behavior sets.
+    /// The name of the behavior set. It is unique among active behavior sets.
     pub name: String,
     /// True if the behavior set is active.
     pub is_active: bool,
     /// The ids of the services that the behavior set applies to.
     pub applied_to_services: Vec<String>,
-    /// The tags. The value of a tag is `None` if the API shows it as null.
+    /// The tags by key. The value is `None` if the API shows it as null.
     pub tags: BTreeMap<String, Option<String>>,
     /// The user who created the behavior set.
     pub creator: String,
     /// The user who changed the behavior set last.
     pub updated_by: String,
-    /// The time of creation, in milliseconds since the epoch.
+    /// The time of creation, in milliseconds since 1970.
     pub created_at: i64,
-    /// The time of the last change, in milliseconds since the epoch.
+    /// The time of the last change, in milliseconds since 1970.
     pub updated_at: i64,
 }
 
-/// A simulation unit test of the vendor's platform. It uses a version set of a service, which therefore can't be
-/// deleted.
+/// A simulation unit test of the vendor's platform. It uses a version set of a service. This version set can't be
+/// deleted while the test exists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnitTest {
-    /// The id, 24 hexadecimal digits.
+    /// The id of the unit test: 24 hexadecimal digits.
     pub id: String,
     /// The number of the unit test in the order of creation.
     pub sequence: u64,
@@ -180,7 +180,7 @@ pub struct UnitTest {
 /// A conversation between a user and a service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
-    /// The id, 24 hexadecimal digits.
+    /// The id of the conversation: 24 hexadecimal digits.
     pub id: String,
     /// The number of the conversation in the order of creation.
     pub sequence: u64,
@@ -190,19 +190,19 @@ pub struct Conversation {
     pub service_id: String,
     /// The name of the version set that the conversation uses.
     pub version_set: String,
-    /// The agent's id and its version at the start of the conversation.
+    /// The agent's id, and the version of the agent at the start of the conversation.
     pub agent: (String, u32),
-    /// The context graph's id and its version at the start of the conversation.
+    /// The context graph's id, and the version of the context graph at the start of the conversation.
     pub context_graph: (String, u32),
-    /// The LLM preferences at the start of the conversation.
+    /// The LLM preferences of the version set at the start of the conversation.
     pub llm_model_preferences: Map<String, Value>,
-    /// The tags.
+    /// The tags of the conversation, by key.
     pub tags: BTreeMap<String, Option<String>>,
-    /// The messages, oldest first.
+    /// The messages, from the oldest to the newest.
     pub messages: Vec<String>,
     /// True if the conversation is finished.
     pub is_finished: bool,
-    /// The time of creation, in milliseconds since the epoch.
+    /// The time of creation, in milliseconds since 1970.
     pub created_at: i64,
 }
 
@@ -214,7 +214,7 @@ impl Organization {
         &self.name
     }
 
-    /// Returns the settings: the accepted LLMs and the agents' replies.
+    /// Returns the settings of the organization: the accepted LLMs and the agents' replies.
     pub fn settings(&self) -> &AgentSettings {
         &self.settings
     }
@@ -224,17 +224,17 @@ impl Organization {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// Returns the keys that can sign in.
+    /// Returns the API keys with which users can sign in.
     pub fn api_keys(&self) -> &Table<ApiKey> {
         &self.api_keys
     }
 
-    /// Returns the agents.
+    /// Returns the agents of the organization.
     pub fn agents(&self) -> &Table<CatalogItem> {
         &self.agents
     }
 
-    /// Returns a mutable reference to the agents.
+    /// Returns a mutable reference to the agents of the organization.
     pub fn agents_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.agents
     }
@@ -244,12 +244,12 @@ impl Organization {
         self.agents.iter().find(|agent| agent.name == name)
     }
 
-    /// Returns the context graphs.
+    /// Returns the context graphs of the organization.
     pub fn context_graphs(&self) -> &Table<CatalogItem> {
         &self.context_graphs
     }
 
-    /// Returns a mutable reference to the context graphs.
+    /// Returns a mutable reference to the context graphs of the organization.
     pub fn context_graphs_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.context_graphs
     }
@@ -259,19 +259,19 @@ impl Organization {
         self.context_graphs.iter().find(|graph| graph.name == name)
     }
 
-    /// Returns the services.
+    /// Returns the services of the organization.
     pub fn services(&self) -> &Table<Service> {
         &self.services
     }
 
-    /// Returns a mutable reference to the services. Use it for `services_mut().get_mut(id)` or
-    /// `services_mut().remove(id)`.
+    /// Returns a mutable reference to the services. Services can be changed with `services_mut().get_mut(id)`, and
+    /// removed with `services_mut().remove(id)`.
     pub fn services_mut(&mut self) -> &mut Table<Service> {
         &mut self.services
     }
 
-    /// Returns the service with this id or name. If several services have the name, returns the active one, or else
-    /// the oldest.
+    /// Returns the service with this id or name. If several services have the name, returns the active one. If none of
+    /// them is active, returns the oldest.
     pub fn service(&self, id_or_name: &str) -> Option<&Service> {
         let named = || self.services.iter().filter(|service| service.name == id_or_name);
         self.services
@@ -280,7 +280,7 @@ impl Organization {
             .or_else(|| named().next())
     }
 
-    /// Like [`Organization::service`], but returns a mutable reference.
+    /// Returns a mutable reference to the service that [`Organization::service`] returns.
     pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut Service> {
         let id = self.service(id_or_name)?.id.clone();
         self.services.get_mut(&id)
@@ -291,17 +291,17 @@ impl Organization {
         self.services.iter().find(|service| service.is_active && service.name == name)
     }
 
-    /// Returns the behavior sets.
+    /// Returns the behavior sets of the organization.
     pub fn behavior_sets(&self) -> &Table<BehaviorSet> {
         &self.behavior_sets
     }
 
-    /// Returns a mutable reference to the behavior sets.
+    /// Returns a mutable reference to the behavior sets of the organization.
     pub fn behavior_sets_mut(&mut self) -> &mut Table<BehaviorSet> {
         &mut self.behavior_sets
     }
 
-    /// Returns the simulation unit tests, which name the version sets that they use.
+    /// Returns the simulation unit tests. Each names the version set that it uses.
     pub fn unit_tests(&self) -> &Table<UnitTest> {
         &self.unit_tests
     }
@@ -311,15 +311,15 @@ impl Organization {
         &mut self.unit_tests
     }
 
-    /// Returns the conversations.
+    /// Returns the conversations of the organization.
     pub fn conversations(&self) -> &Table<Conversation> {
         &self.conversations
     }
 }
 
 impl Service {
-    /// Creates an active service with only the required fields. [`World::add_service`](super::World::add_service) can
-    /// add it.
+    /// Returns an active service with only the required fields. It becomes part of the state through
+    /// [`World::add_service`](super::World::add_service).
     pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
         Self {
             id: String::new(),

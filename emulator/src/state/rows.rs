@@ -1,4 +1,4 @@
-//! The types of rows and settings that organizations and workspaces have in common.
+//! Types of rows and settings that both organizations and workspaces have.
 
 use std::collections::BTreeSet;
 
@@ -8,89 +8,94 @@ use serde_json::{Map, Value};
 
 use super::table::Row;
 
-/// The agents' settings in an organization or workspace.
+/// The settings for the agents of an organization or workspace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AgentSettings {
-    /// The names of the LLMs that version sets may use. `None` accepts every name.
+    /// The names of the LLMs that version sets can use. `None` means that any name is accepted.
     pub llms: Option<BTreeSet<String>>,
-    /// The settings for the agents' replies.
+    /// The agents' replies in conversations.
     pub replies: Replies,
 }
 
-/// The agents' replies in conversations.
+/// The agents' replies in conversations. Without any, an agent greets the user and repeats the user's messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replies {
-    /// The first message if the agent speaks first. `{agent}` and `{service}` are replaced by their names.
+    /// The first message of a conversation in which the agent speaks first. `{agent}` and `{service}` are replaced by
+    /// the names of the agent and the service.
     pub greeting: Option<String>,
-    /// Canned replies. The first one whose conditions all match is used.
+    /// Fixed replies for certain conversations. An agent uses the first one whose conditions are all true.
     pub canned: Vec<CannedReply>,
 }
 
-/// A reply for conversations that match all its conditions.
+/// A fixed reply for conversations in which all its conditions are true.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CannedReply {
-    /// The service's name.
+    /// Condition: the name of the service. If absent, any service matches.
     pub service: Option<String>,
-    /// The version set's name.
+    /// Condition: the name of the version set. If absent, any version set matches.
     pub version_set: Option<String>,
-    /// The agent version of the conversation.
+    /// Condition: the version of the agent. If absent, any version matches.
     pub agent_version: Option<u32>,
-    /// The context graph version of the conversation.
+    /// Condition: the version of the context graph. If absent, any version matches.
     pub context_graph_version: Option<u32>,
-    /// A part of the user's message. Absent: any message, and also if the agent speaks first.
+    /// Condition: a part of the user's message. If absent, any message matches, and so does a conversation in which the
+    /// agent speaks first.
     pub says: Option<String>,
-    /// The agent's reply. `{agent}` and `{service}` are replaced by their names.
+    /// The text of the agent's reply. `{agent}` and `{service}` are replaced by the names of the agent and the service.
     pub answer: Option<String>,
-    /// The error that ends the stream instead of a reply.
+    /// An error that is sent instead of a reply.
     pub error: Option<ReplyError>,
-    /// True if the agent ends the conversation with this reply (Classic API).
+    /// True if the agent ends the conversation with this reply. This has an effect only on the Classic API.
     pub finishes: bool,
-    /// True if the agent does not reply (Platform API).
+    /// True if the agent does not reply at all. This has an effect only on the Platform API.
     pub silent: bool,
-    /// True if another turn of the same speaker is still in progress (Platform API).
+    /// True if the request is refused, because another turn of the same user is still in progress. This has an effect
+    /// only on the Platform API.
     pub busy: bool,
 }
 
-/// An error in the middle of a stream, after its status 201.
+/// An error that is sent instead of an agent's reply. On the Classic API, it is an event in the stream, after the
+/// status 201.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplyError {
-    /// The status that the answer would have had.
+    /// The HTTP status of the error.
     pub code: u16,
-    /// The description in the error event.
+    /// The description of the error.
     pub description: String,
 }
 
-/// An agent or a context graph. Version sets pin versions of both.
+/// An agent or a context graph. Version sets pin versions of each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogItem {
-    /// The id: 24 hexadecimal digits in an organization, a UUID in a workspace.
+    /// The id: 24 hexadecimal digits in an organization, and a UUID in a workspace.
     pub id: String,
     /// The number of the agent or context graph in the order of creation.
     pub sequence: u64,
-    /// The name.
+    /// The name of the agent or context graph.
     pub name: String,
-    /// The number of the latest version. The versions from 1 to this number exist. 0 means that there are no
-    /// versions.
+    /// The number of versions, which is also the number of the latest version. The first version has the number 1.
     pub versions: u32,
-    /// True if the agent or context graph is deprecated. A service that uses a deprecated one can't be activated.
+    /// True if the agent or context graph is deprecated. A service that uses it can't be activated.
     pub deprecated: bool,
-    /// The time of creation, in milliseconds since the epoch.
+    /// The time of creation, in milliseconds since 1970.
     pub created_at: i64,
 }
 
-/// A version set of a service: pinned versions and LLM preferences. The service stores it under its name.
+/// A version set of a service: the pinned versions and the LLM preferences. Its name is the key under which the service
+/// stores it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VersionSet {
     /// The pinned version of the agent. `None` means the latest version.
     pub agent_version: Option<u32>,
     /// The pinned version of the context graph. `None` means the latest version.
     pub context_graph_version: Option<u32>,
-    /// For each interaction, the preferred LLM and its parameters, as the client sent them: `{llm_name, params}`.
+    /// The preferred LLM for each kind of interaction, with its parameters, as the client sent them: `{llm_name,
+    /// params}`.
     pub llm_model_preferences: Map<String, Value>,
-    /// All other fields, as the client sent them. An example is `applied_behavior_ids`.
+    /// All other fields as the client sent them, such as `applied_behavior_ids`.
     pub extra: Map<String, Value>,
 }
 

@@ -1,8 +1,8 @@
-//! The state file. Each change of the world is one transaction of the redb database, and is durable when `save`
-//! returns.
+//! The state file, a database of the library redb. Each change of the world is one transaction. It is safely on disk
+//! when `save` returns.
 //!
-//! Rows are stored as JSON. Their key is the organization or workspace, the kind and the id. Unchanged rows are
-//! shared between copies of the world, so only rows with a different pointer are written.
+//! Rows are stored as JSON. The key of a row consists of the organization or workspace, the kind of row, and the id.
+//! Copies of the world share their unchanged rows, so only rows with a different pointer are written.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,7 +22,8 @@ use super::world::World;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("amigops_emulator_meta");
 const ROWS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("amigops_emulator_rows");
-/// The table of workspaces. State files from older versions don't have it, and are read as files without workspaces.
+/// The table of the workspaces' rows. If a state file from an older version does not have this table, it is read as a
+/// file without workspaces.
 const WORKSPACE_ROWS: TableDefinition<(&str, &str, &str), &[u8]> =
     TableDefinition::new("amigops_emulator_workspace_rows");
 const FORMAT: u64 = 1;
@@ -30,7 +31,7 @@ const SETTINGS: &str = "settings";
 
 type RowTable<'t> = redb::Table<'t, (&'static str, &'static str, &'static str), &'static [u8]>;
 
-/// An error when the state file is opened, read or written.
+/// An error that occurred when the state file was opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the file open.
@@ -70,18 +71,19 @@ pub enum StoreError {
     },
 }
 
-/// The place where the world is stored: only in memory, or in a file.
+/// The place where the world is stored: in memory, or in a file.
 pub(crate) enum Store {
     Memory,
     File { path: PathBuf, database: Box<Database> },
 }
 
 impl Store {
-    /// Opens the state file, or creates it if it does not exist, and reads the world from it. If `opened` is a file,
-    /// uses that instead of opening `path`.
+    /// Opens or creates the state file, and reads the world from it. If the caller has already opened the file, uses
+    /// `opened` instead of opening `path`.
     pub(crate) fn open(path: Option<&Path>, opened: Option<File>) -> Result<(Self, World), StoreError> {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
-        // In debug builds, redb panics on some kinds of damage. The error must still name the damaged file.
+        // In debug builds, redb panics on some kinds of damage. In this case, the error must still name the damaged
+        // file.
         std::panic::catch_unwind(|| Self::open_file(path, opened)).unwrap_or_else(|_| {
             let reason = "the database library panicked".to_owned();
             Err(StoreError::Damaged { path: path.to_owned(), reason })
@@ -114,7 +116,8 @@ impl Store {
         Ok((store, world))
     }
 
-    /// Stores the differences between the worlds `before` and `after`. They are durable when this returns.
+    /// Stores the differences between the worlds `before` and `after`. When this function returns, they are safely on
+    /// disk.
     pub(crate) fn save(&self, before: &World, after: &World) -> Result<(), StoreError> {
         let Self::File { path, database } = self else { return Ok(()) };
         write(database, before, after)
@@ -191,7 +194,7 @@ fn write(database: &Database, before: &World, after: &World) -> Result<(), Failu
 
 type Failure = Box<dyn std::error::Error>;
 
-/// An organization or a workspace, which has settings and tables of rows.
+/// An organization or a workspace. The common trait lets the same code store both.
 trait Home: Default {
     fn settings(&self) -> &Arc<AgentSettings>;
     fn write(rows: &mut RowTable<'_>, name: &str, old: &Self, new: &Self) -> Result<(), Failure>;
@@ -285,7 +288,7 @@ fn write_table<T: Row>(
     new: &Table<T>,
 ) -> Result<(), Failure> {
     let mut changes = new.changes_since(old);
-    // An id may move from one row to another, so removals come first.
+    // Removals come first, because a new row may have the id of a removed row.
     changes.sort_by_key(|change| matches!(change, RowChange::Put(_)));
     for change in changes {
         match change {
@@ -303,7 +306,7 @@ fn put(rows: &mut RowTable<'_>, key: (&str, &str, &str), row: &impl Serialize) -
     Ok(())
 }
 
-/// The stored rows of one organization or workspace. The key is the kind of the rows.
+/// The stored rows of one organization or workspace, as JSON. The key is the kind of the rows.
 #[derive(Default)]
 struct RowsByKind(BTreeMap<String, Vec<Vec<u8>>>);
 
@@ -316,8 +319,8 @@ impl RowsByKind {
 }
 
 fn parse<T: DeserializeOwned>(row: &[u8]) -> Result<T, serde_json::Error> {
-    // A row nests the values of a request a little deeper than the request did. The bound on a request's
-    // depth leaves room for that.
+    // A stored row has a few more levels of nesting than the request it came from. The limit on the nesting of requests
+    // leaves room for these levels.
     serde_json::from_slice(row)
 }
 

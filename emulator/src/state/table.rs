@@ -1,20 +1,21 @@
-//! Tables of rows in the order of their creation. Copies of a table share all rows that have not changed.
+//! Tables of rows in the order of their creation. Copies of a table share all rows that are the same in both.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A row of a table, which the state file stores as one entry.
+/// A row of a table. The state file stores each row as one entry.
 pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Returns the id. It is unique among the rows of this kind in the same organization or workspace.
+    /// Returns the id of the row. It is unique among the rows of the same kind in an organization or workspace.
     fn id(&self) -> &str;
 
-    /// Returns the number of the row in the order of creation. A number is never used twice.
+    /// Returns the number of the row in the order of creation. Numbers are never used twice.
     fn sequence(&self) -> u64;
 }
 
-/// All rows of one kind. Copies share their rows, so a row has a different pointer only if it has changed.
+/// All rows of one kind in an organization or workspace. Copies of the table share their rows: a row has the same
+/// pointer in both until it is changed in one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     rows: Arc<Vec<Arc<T>>>,
@@ -35,30 +36,30 @@ impl<'a, T> IntoIterator for &'a Table<T> {
     }
 }
 
-/// A difference between two copies of a table: a new or changed row, or a removed row.
+/// A difference between two copies of a table: a row that is new or changed, or a row that was removed.
 pub(crate) enum RowChange<'a, T> {
     Put(&'a T),
     Remove(&'a T),
 }
 
 impl<T: Row> Table<T> {
-    /// Creates a table from rows in any order, and sorts them by creation.
+    /// Creates a table from rows in any order, and sorts the rows by their creation.
     pub(crate) fn from_rows(mut rows: Vec<T>) -> Self {
         rows.sort_by_key(Row::sequence);
         Self { rows: Arc::new(rows.into_iter().map(Arc::new).collect()) }
     }
 
-    /// Returns an iterator over the rows, from the oldest to the newest.
+    /// Returns the rows, from the oldest to the newest.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
         self.rows.iter().map(AsRef::as_ref)
     }
 
-    /// Returns the number of rows.
+    /// Returns the number of rows in the table.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Returns true if there are no rows.
+    /// Returns true if the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -74,12 +75,12 @@ impl<T: Row> Table<T> {
         Arc::make_mut(&mut self.rows).get_mut(place).map(Arc::make_mut)
     }
 
-    /// Adds a row at the end. Its sequence number must be higher than that of every other row.
+    /// Adds a row at the end of the table. Its sequence number must be higher than that of every other row.
     pub(crate) fn push(&mut self, row: T) {
         Arc::make_mut(&mut self.rows).push(Arc::new(row));
     }
 
-    /// Removes a row. Returns true if it existed.
+    /// Removes the row with this id. Returns true if the row existed.
     pub fn remove(&mut self, id: &str) -> bool {
         match self.rows.iter().position(|row| row.id() == id) {
             Some(place) => {
@@ -90,8 +91,8 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// Returns the differences between `before` and this table. Compares both tables in one pass, because both are in
-    /// the order of creation.
+    /// Returns the differences between `before` and this table. Compares the tables in one pass, because the rows of
+    /// both are in the order of creation.
     pub(crate) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<RowChange<'a, T>> {
         if Arc::ptr_eq(&self.rows, &before.rows) {
             return Vec::new();
@@ -99,7 +100,7 @@ impl<T: Row> Table<T> {
         let mut changes = Vec::new();
         let mut old = before.rows.iter().peekable();
         for row in self.rows.iter() {
-            // Most rows are unchanged, which comparing pointers finds without comparing contents.
+            // Most rows are unchanged, and have the same pointer. So their contents need not be compared.
             if old.next_if(|same| Arc::ptr_eq(same, row)).is_some() {
                 continue;
             }

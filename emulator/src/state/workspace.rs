@@ -1,4 +1,4 @@
-//! Workspaces (the Platform API's part of the state) and the rows in them.
+//! Workspaces and the rows in them. They are the Platform API's part of the state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use super::rows::{AgentSettings, CatalogItem, VersionSet, row};
 use super::table::{Row, Table};
 
-/// The id of the workspace that seeds can call `sandbox`.
+/// The id of the workspace that a seed can refer to as `sandbox`.
 pub const SANDBOX_WORKSPACE: &str = "5a4db0c5-0000-4000-8000-000000000000";
 
-/// A workspace with all its rows.
+/// A workspace of the Platform API, with all its rows: keys, agents, context graphs and services.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workspace {
     pub(crate) id: String,
@@ -27,11 +27,11 @@ pub struct Workspace {
 /// A key that clients send with each request to the Platform API, as a bearer token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkspaceKey {
-    /// The key's id.
+    /// The id of the key.
     pub id: String,
     /// The number of the key in the order of creation.
     pub sequence: u64,
-    /// The secret text of the key.
+    /// The secret part of the key.
     pub key: String,
     /// The permissions of clients that use the key. `None` means all permissions.
     pub permissions: Option<BTreeSet<WorkspacePermission>>,
@@ -44,7 +44,7 @@ impl WorkspaceKey {
     }
 }
 
-/// A permission of a workspace's key.
+/// A permission that a key of the Platform API can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)] // each is documented by its name on the wire
 pub enum WorkspacePermission {
@@ -65,7 +65,7 @@ pub enum WorkspacePermission {
 }
 
 impl WorkspacePermission {
-    /// Returns the permission's name in the API.
+    /// Returns the name of the permission in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::ViewService => "Service.view",
@@ -82,13 +82,13 @@ impl WorkspacePermission {
 /// A service of the Platform API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlatformService {
-    /// The id, a UUID.
+    /// The id of the service, a UUID.
     pub id: String,
     /// The number of the service in the order of creation.
     pub sequence: u64,
-    /// The name.
+    /// The name of the service.
     pub name: String,
-    /// The description.
+    /// The description of the service.
     pub description: String,
     /// True if the service is active.
     pub is_active: bool,
@@ -96,46 +96,47 @@ pub struct PlatformService {
     pub agent_id: String,
     /// The id of the service's context graph.
     pub context_graph_id: String,
-    /// The tags, in the order in which they were sent.
+    /// The tags, in the order in which the client sent them.
     pub tags: Vec<ServiceTag>,
-    /// Words that speech recognition should know.
+    /// Words that speech recognition should expect in conversations.
     pub keyterms: Vec<String>,
-    /// The version sets. A new service has none by default, unlike on the Classic API.
+    /// The version sets by name. Unlike on the Classic API, a new service has no version sets unless the client sends
+    /// some.
     pub version_sets: BTreeMap<String, VersionSet>,
-    /// The maximum number of tools that may run at the same time.
+    /// The maximum number of tools that the service can run at the same time.
     pub tool_capacity: u8,
     /// True if the service uses safety filters.
     pub safety_filters_enabled: bool,
     /// The channel through which users talk to the service: `voice` or `text`.
     pub channel_type: String,
-    /// The vendor's environment that runs the service: `sandbox` or `production`.
+    /// The vendor's environment in which the service runs: `sandbox` or `production`.
     pub environment: String,
-    /// The settings of the voice pipeline: those that a client has set, and those that have a default. Nulls are not
-    /// stored.
+    /// The settings of the voice pipeline. Only settings that a client has set or that have a default are stored, so
+    /// there are no nulls.
     pub voice_config: Option<Map<String, Value>>,
-    /// The escalation policy. It has an action, in the form `{type}`, for each of the three triggers.
+    /// The escalation policy. It has an action of the form `{type}` for each of the three triggers.
     pub escalation_policy: Option<Map<String, Value>>,
-    /// True if this is a system service. Clients can't change it.
+    /// True if the service is a system service. Clients can't change it.
     pub is_system: bool,
-    /// The time of creation, in milliseconds since the epoch.
+    /// The time of creation, in milliseconds since 1970.
     pub created_at: i64,
-    /// The time of the last change, in milliseconds since the epoch.
+    /// The time of the last change, in milliseconds since 1970.
     pub updated_at: i64,
 }
 
-/// A tag of a service.
+/// A tag of a service on the Platform API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceTag {
     /// The name of the tag.
     pub key: String,
-    /// The value. `None` if the tag has no value.
+    /// The value of the tag. `None` if the tag has no value.
     #[serde(default)]
     pub value: Option<String>,
 }
 
 impl PlatformService {
-    /// Creates an active service with only the required fields.
-    /// [`World::add_platform_service`](super::World::add_platform_service) can add it.
+    /// Returns an active service with only the required fields. It becomes part of the state through
+    /// [`World::add_platform_service`](super::World::add_platform_service).
     pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
         Self {
             id: String::new(),
@@ -169,12 +170,12 @@ impl PlatformService {
 row!(PlatformService, WorkspaceKey);
 
 impl Workspace {
-    /// Returns the workspace's id.
+    /// Returns the id of the workspace.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Returns the settings: the accepted LLMs and the agents' replies.
+    /// Returns the settings of the workspace: the accepted LLMs and the agents' replies.
     pub fn settings(&self) -> &AgentSettings {
         &self.settings
     }
@@ -184,17 +185,17 @@ impl Workspace {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// Returns the keys of the workspace.
+    /// Returns the keys that clients can use for the workspace.
     pub fn api_keys(&self) -> &Table<WorkspaceKey> {
         &self.api_keys
     }
 
-    /// Returns a mutable reference to the keys of the workspace.
+    /// Returns a mutable reference to the keys that clients can use for the workspace.
     pub fn api_keys_mut(&mut self) -> &mut Table<WorkspaceKey> {
         &mut self.api_keys
     }
 
-    /// Returns the agents.
+    /// Returns the agents of the workspace.
     pub fn agents(&self) -> &Table<CatalogItem> {
         &self.agents
     }
@@ -209,12 +210,12 @@ impl Workspace {
         self.agents.iter().find(|agent| agent.name == name)
     }
 
-    /// Returns the context graphs.
+    /// Returns the context graphs of the workspace.
     pub fn context_graphs(&self) -> &Table<CatalogItem> {
         &self.context_graphs
     }
 
-    /// Returns a mutable reference to the context graphs.
+    /// Returns a mutable reference to the context graphs of the workspace.
     pub fn context_graphs_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.context_graphs
     }
@@ -224,19 +225,19 @@ impl Workspace {
         self.context_graphs.iter().find(|graph| graph.name == name)
     }
 
-    /// Returns the services.
+    /// Returns the services of the workspace.
     pub fn services(&self) -> &Table<PlatformService> {
         &self.services
     }
 
-    /// Returns a mutable reference to the services. Use it for `services_mut().get_mut(id)` or
-    /// `services_mut().remove(id)`.
+    /// Returns a mutable reference to the services. Services can be changed with `services_mut().get_mut(id)`, and
+    /// removed with `services_mut().remove(id)`.
     pub fn services_mut(&mut self) -> &mut Table<PlatformService> {
         &mut self.services
     }
 
-    /// Returns the service with this id or name. If several services have the name, returns the active one, or else
-    /// the oldest.
+    /// Returns the service with this id or name. If several services have the name, returns the active one. If none of
+    /// them is active, returns the oldest.
     pub fn service(&self, id_or_name: &str) -> Option<&PlatformService> {
         let named = || self.services.iter().filter(|service| service.name == id_or_name);
         self.services
@@ -245,7 +246,7 @@ impl Workspace {
             .or_else(|| named().next())
     }
 
-    /// Like [`Workspace::service`], but returns a mutable reference.
+    /// Returns a mutable reference to the service that [`Workspace::service`] returns.
     pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut PlatformService> {
         let id = self.service(id_or_name)?.id.clone();
         self.services.get_mut(&id)

@@ -9,7 +9,8 @@ use super::rows::CatalogItem;
 use super::table::Table;
 use super::workspace::{PlatformService, Workspace};
 
-/// All organizations and workspaces. Copies are cheap, because they share everything that has not changed.
+/// All organizations and workspaces of an emulator. Copying them is cheap, because copies share everything that has not
+/// changed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     pub(crate) organizations: BTreeMap<String, Arc<Organization>>,
@@ -33,8 +34,8 @@ impl World {
         self.organizations.get_mut(name).map(Arc::make_mut)
     }
 
-    /// Returns true if this world and `other` are copies without any difference. Compares pointers instead of
-    /// contents.
+    /// Returns true if this world and `other` are unchanged copies of each other. Compares pointers, not contents, so
+    /// equal worlds of different origin count as different.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.counter == other.counter
             && same_homes(&self.organizations, &other.organizations)
@@ -47,15 +48,15 @@ impl World {
         Arc::make_mut(self.organizations.entry(name.to_owned()).or_insert_with(fresh))
     }
 
-    /// Returns the next sequence number, and an id that is made from it.
+    /// Returns the next sequence number, and an id that is generated from it.
     pub(crate) fn next_id(&mut self) -> (u64, String) {
         self.counter += 1;
         (self.counter, object_id(self.counter))
     }
 
-    /// Adds a service as an operator would, without the API's rules. Sets its sequence number, and adds the version
-    /// sets `edge` and `release` if they are missing. If the service's id is empty or already used, gives it a new
-    /// id. Returns the id, or `None` if the organization does not exist.
+    /// Adds a service as an operator would, without applying the API's rules. Sets its sequence number, and adds the
+    /// version sets `edge` and `release` if they are missing. If the id is empty or already used, replaces it by a new
+    /// one. Returns the id, or `None` if the organization does not exist.
     pub fn add_service(&mut self, organization: &str, mut service: Service) -> Option<String> {
         let (sequence, id) = self.next_id();
         let home = self.organization_mut(organization)?;
@@ -71,13 +72,13 @@ impl World {
         Some(id)
     }
 
-    /// Adds an agent that has the versions from 1 to `versions`. Returns the agent's id, or `None` if the
-    /// organization does not exist.
+    /// Adds an agent with the versions from 1 to `versions`. Returns the id of the agent, or `None` if the organization
+    /// does not exist.
     pub fn add_agent(&mut self, organization: &str, name: &str, versions: u32) -> Option<String> {
         self.add_item(organization, name, versions, |home| &mut home.agents)
     }
 
-    /// Adds a context graph that has the versions from 1 to `versions`. Returns the context graph's id, or `None` if
+    /// Adds a context graph with the versions from 1 to `versions`. Returns the id of the context graph, or `None` if
     /// the organization does not exist.
     pub fn add_context_graph(&mut self, organization: &str, name: &str, versions: u32) -> Option<String> {
         self.add_item(organization, name, versions, |home| &mut home.context_graphs)
@@ -98,7 +99,7 @@ impl World {
         Some(id)
     }
 
-    /// Adds an active behavior set that applies to the services with these ids. Returns the behavior set's id, or
+    /// Adds an active behavior set that applies to the services with these ids. Returns the id of the behavior set, or
     /// `None` if the organization does not exist.
     pub fn add_behavior_set(
         &mut self,
@@ -123,7 +124,8 @@ impl World {
         Some(id)
     }
 
-    /// Records that a simulation unit test uses this version set. Returns false if the organization does not exist.
+    /// Adds a simulation unit test that uses this version set of this service. Returns false if the organization does
+    /// not exist.
     pub fn add_unit_test(&mut self, organization: &str, service_id: &str, version_set: &str) -> bool {
         let (sequence, id) = self.next_id();
         let Some(home) = self.organization_mut(organization) else { return false };
@@ -139,7 +141,7 @@ impl World {
         self.workspaces.values().map(AsRef::as_ref)
     }
 
-    /// Returns the workspace with this id. The id must be in lower case with hyphens.
+    /// Returns the workspace with this id, which must be in lower case with hyphens.
     pub fn workspace(&self, id: &str) -> Option<&Workspace> {
         self.workspaces.get(id).map(AsRef::as_ref)
     }
@@ -155,14 +157,14 @@ impl World {
         Arc::make_mut(self.workspaces.entry(id.to_owned()).or_insert_with(fresh))
     }
 
-    /// Returns the next sequence number, and a UUID that is made from it.
+    /// Returns the next sequence number, and a UUID that is generated from it.
     pub(crate) fn next_uuid(&mut self) -> (u64, String) {
         let (sequence, _) = self.next_id();
         (sequence, uuid(sequence))
     }
 
-    /// Adds a service as an operator would, without the API's rules. Sets its sequence number. If the service's id is
-    /// empty or already used, gives it a new id. Returns the id, or `None` if the workspace does not exist.
+    /// Adds a service as an operator would, without applying the API's rules. Sets its sequence number. If the id is
+    /// empty or already used, replaces it by a new one. Returns the id, or `None` if the workspace does not exist.
     pub fn add_platform_service(&mut self, workspace: &str, mut service: PlatformService) -> Option<String> {
         let (sequence, id) = self.next_uuid();
         let home = self.workspace_mut(workspace)?;
@@ -175,13 +177,13 @@ impl World {
         Some(id)
     }
 
-    /// Adds an agent that has the versions from 1 to `versions`. Returns the agent's id, or `None` if the workspace
+    /// Adds an agent with the versions from 1 to `versions`. Returns the id of the agent, or `None` if the workspace
     /// does not exist.
     pub fn add_workspace_agent(&mut self, workspace: &str, name: &str, versions: u32) -> Option<String> {
         self.add_workspace_item(workspace, name, versions, |home| &mut home.agents)
     }
 
-    /// Adds a context graph that has the versions from 1 to `versions`. Returns the context graph's id, or `None` if
+    /// Adds a context graph with the versions from 1 to `versions`. Returns the id of the context graph, or `None` if
     /// the workspace does not exist.
     pub fn add_workspace_context_graph(
         &mut self,

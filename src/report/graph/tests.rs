@@ -1,11 +1,11 @@
-//! Tests of graphs: their text, and that no name can break them.
+//! Tests of the graphs: their text, and that no service name can break their syntax.
 
 use super::*;
 use crate::plan::tests::build::*;
 use crate::plan::{Action, Target};
 use crate::report::markdown::{everything, poisoned};
 
-/// Returns true if a line has the form of a Mermaid graph that we render.
+/// Panics unless a line is one of the kinds of lines in our Mermaid graphs.
 pub(crate) fn check_mermaid(line: &str) {
     let line = line.trim_start();
     let known = ["flowchart LR", "end"].contains(&line)
@@ -129,7 +129,8 @@ fn labels_are_only_text() {
     assert!(long.lines().all(|line| line.len() < 300), "labels are short");
 }
 
-/// Returns a plan whose steps depend on these steps, by number.
+/// Returns a plan with one step for each item of `waits`. An item lists the numbers of the steps that the step depends
+/// on.
 fn waiting(waits: &[Vec<usize>]) -> Plan {
     let step = |(index, waits): (usize, &Vec<usize>)| Step {
         id: StepId(index + 1),
@@ -143,7 +144,7 @@ fn waiting(waits: &[Vec<usize>]) -> Plan {
     Plan { steps: waits.iter().enumerate().map(step).collect(), ..Plan::default() }
 }
 
-/// Returns the steps that can be reached from each step.
+/// Returns all pairs of steps where the second can be reached from the first along the edges.
 fn reach(edges: &[(StepId, StepId)]) -> std::collections::BTreeSet<(StepId, StepId)> {
     let mut all: std::collections::BTreeSet<_> = edges.iter().copied().collect();
     loop {
@@ -193,7 +194,7 @@ fn thousands_of_steps_are_rendered_quickly() {
     assert_eq!(edges(&waiting(&waits)).len(), 1_999);
 }
 
-/// A step's target is not part of its label.
+/// Checks that the label of a step does not name the step's target.
 #[test]
 fn steps_of_new_services_are_labelled_alike() {
     let mut plan = waiting(&[vec![]]);

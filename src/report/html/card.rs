@@ -1,4 +1,4 @@
-//! The card of a service: its kind of change, its changed values, and its steps.
+//! The card of a service: a box on the HTML page with the kind of change, the changed values, and the steps.
 
 use super::super::progress::action_text;
 use super::super::text::count;
@@ -11,10 +11,10 @@ use crate::plan::{Action, Cause, Field, Plan, Risk, ServiceKind, ServicePlan, Ta
 
 /// The maximum length of a name in a heading, in characters.
 const LONGEST_NAME: usize = 200;
-/// The maximum number of lines of a card that is not folded.
+/// The maximum number of lines of values in a card. If there are more, the values are folded.
 const MOST_LINES: usize = 30;
 
-/// All kinds of changes, in the order of the filters.
+/// All kinds of changes, in the order of the page's filters.
 pub(super) const KINDS: [ServiceKind; 4] =
     [ServiceKind::Create, ServiceKind::Update, ServiceKind::Replace, ServiceKind::Retire];
 
@@ -29,7 +29,7 @@ pub(super) fn word(kind: ServiceKind, is_drift: bool) -> &'static str {
     }
 }
 
-/// Returns the name of a kind of change, which the page's script uses, and the mark of that kind.
+/// Returns the name of a kind of change, by which the page's script filters, and the symbol of that kind.
 pub(super) fn kind(kind: ServiceKind) -> (&'static str, &'static str) {
     match kind {
         ServiceKind::Create => ("create", "+"),
@@ -48,7 +48,7 @@ fn kind_classes(kind: ServiceKind) -> (&'static str, &'static str) {
     }
 }
 
-/// The properties of a service that the page can filter by, besides the kind of change.
+/// The properties of a service, besides its kind of change, by which the page's filters select cards.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flags {
     pub(super) destructive: bool,
@@ -71,19 +71,19 @@ impl Flags {
         }
     }
 
-    /// Returns each flag with its name in the page.
+    /// Returns each property with its name in the page's filters.
     pub(super) fn named(self) -> [(&'static str, bool); 4] {
         let Self { destructive, drift, conflict, adopted } = self;
         [("destructive", destructive), ("drift", drift), ("conflict", conflict), ("adopted", adopted)]
     }
 }
 
-/// Returns the HTML anchor of a service's card.
+/// Returns the id of a service's card in the page, for links to it.
 pub(super) fn anchor(section: usize, number: usize) -> String {
     format!("s{section}-{number}")
 }
 
-/// The values that all cards of one environment need. `section` is the number of the environment in the page.
+/// The values that the cards of one environment share. `section` is the number of the environment in the page.
 #[derive(Clone, Copy)]
 pub(super) struct Deck<'a> {
     pub(super) plan: &'a Plan,
@@ -124,7 +124,7 @@ fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
         let groups = groups(deck, service, &added);
         let lines = groups.iter().flat_map(|group| &group.leaves).map(values::weight);
         folded(page, lines.sum::<usize>() > MOST_LINES, &groups);
-        // Steps belong to a plan, not to a drift report.
+        // A drift report has no steps.
         if !deck.is_drift {
             service_steps(page, deck.plan, service);
         }
@@ -197,9 +197,10 @@ struct Group<'a> {
     leaves: Vec<Leaf<'a>>,
 }
 
-/// Returns the changed values in groups: first the service's own fields, then each version set under its name.
+/// Returns the values of a card in groups: first the service's own fields, then the fields of each version set under
+/// the name of the set.
 fn groups<'a>(deck: &Deck<'a>, service: &'a ServicePlan, added: &'a NewServiceValues) -> Vec<Group<'a>> {
-    // An orphan has no manifest to compare with.
+    // An orphan has no manifest that it could be compared with.
     if deck.is_drift && service.kind == ServiceKind::Retire {
         return Vec::new();
     }
@@ -222,7 +223,7 @@ fn groups<'a>(deck: &Deck<'a>, service: &'a ServicePlan, added: &'a NewServiceVa
     groups
 }
 
-/// Returns a version set's heading, with the kind of its change.
+/// Returns the heading of a version set in a card, such as `version set beta (new)`.
 fn set_title(deck: &Deck<'_>, service: &ServicePlan, set: &VersionSetName) -> String {
     let what = deck.plan.steps_of(service).find_map(|step| match &step.action {
         Action::WriteVersionSet { name, creates: true, target: Target::Live(_), .. } if name == set => {

@@ -2,12 +2,12 @@
 
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices};
 
-/// The number of equal lines shown around changed ones.
+/// The number of equal lines that are shown before and after changed lines.
 const CONTEXT: usize = 3;
-/// The maximum number of line comparisons. Beyond it, all lines between the equal beginning and the equal end of the
-/// texts count as changed.
+/// The maximum number of line comparisons. If two texts need more, all lines between their equal beginning and their
+/// equal end count as changed.
 const MOST_WORK: usize = 4_000_000;
-/// The maximum length of a line whose words are compared, in bytes.
+/// The maximum length of a line, in bytes. Longer lines are not compared word by word.
 const LONGEST_LINE: usize = 2_000;
 
 /// A row of the comparison, which shows the two texts side by side.
@@ -15,16 +15,16 @@ const LONGEST_LINE: usize = 2_000;
 pub(super) enum Row<'a> {
     /// A line that is in both texts.
     Same(&'a str),
-    /// The line before and after the change. A removed line has only the first, and an added line only the second.
+    /// A line before and after the change. A removed line has only the first value, and an added line only the second.
     Changed(Option<&'a str>, Option<&'a str>),
-    /// A number of equal lines that are hidden.
+    /// The place of equal lines that are not shown, with their number.
     Gap(usize),
 }
 
-/// A piece of a line, and a flag that is true if the piece differs.
+/// A piece of a line, and a flag that is true if the piece differs from the other text.
 pub(super) type Piece<'a> = (&'a str, bool);
 
-/// Returns the changed rows of two texts, with a few equal lines around them.
+/// Compares two texts and returns the rows to show: the changed lines, with a few equal lines around them.
 pub(super) fn rows<'a>(before: &'a str, after: &'a str) -> Vec<Row<'a>> {
     let old: Vec<&str> = before.split('\n').collect();
     let new: Vec<&str> = after.split('\n').collect();
@@ -46,7 +46,7 @@ pub(super) fn rows<'a>(before: &'a str, after: &'a str) -> Vec<Row<'a>> {
 fn same<'a>(rows: &mut Vec<Row<'a>>, lines: &[&'a str], is_first: bool, is_last: bool) {
     let head = if is_first { 0 } else { CONTEXT };
     let tail = if is_last { 0 } else { CONTEXT };
-    // A gap takes a row itself, so it must replace at least two.
+    // A gap takes up one row itself, so it must replace at least two rows.
     if lines.len() <= head + tail + 1 {
         rows.extend(lines.iter().map(|line| Row::Same(line)));
         return;
@@ -72,7 +72,7 @@ fn operations(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
 }
 
 /// Splits two changed lines into equal and differing pieces. Returns each line as one piece if a line is too long, or
-/// if the lines have little in common.
+/// if the two have little in common.
 pub(super) fn within<'a>(before: &'a str, after: &'a str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
     let whole = (vec![(before, false)], vec![(after, false)]);
     if before.len().max(after.len()) > LONGEST_LINE {
@@ -99,7 +99,7 @@ fn take<'a>(pieces: &mut Vec<Piece<'a>>, line: &'a str, length: usize, differs: 
     }
 }
 
-/// Splits a line into words and other characters. Each of the other characters is a piece of its own.
+/// Splits a line into words. Each character that is not part of a word becomes a piece of its own.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = line;

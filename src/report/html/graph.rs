@@ -1,7 +1,7 @@
 //! Draws the steps of a plan from left to right, in the order of their dependencies.
 //!
-//! Steps that are connected by dependencies form a group, and each group has its own block. In a block, the column of a
-//! step is the length of the longest path to it. Steps without dependencies fill a grid.
+//! Steps that are connected by dependencies form a group, and each group is drawn in an area of its own. The column of
+//! a step in this area is the length of the longest path to the step. Steps without any dependencies fill a grid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use super::markup::{Markup, clip};
 use super::steps;
 use crate::plan::{Plan, Risk, Step};
 
-/// The maximum number of steps to draw. A larger drawing would be unreadable.
+/// The maximum number of steps in the drawing. A larger drawing would be unreadable.
 const MOST_STEPS: usize = 300;
 const WIDTH: usize = 216;
 const HEIGHT: usize = 46;
 const ACROSS: usize = 48;
 const DOWN: usize = 12;
-/// The number of columns of the grid of steps without dependencies.
+/// The number of columns in the grid of steps that have no dependencies.
 const COLUMNS: usize = 4;
 
 /// Writes the drawing of a plan's steps, and the same steps as a list.
@@ -52,7 +52,7 @@ pub(super) fn graph(page: &mut Markup, heading: &'static str, section: usize, pl
 /// The column and the row of a step in the drawing.
 type Place = (usize, usize);
 
-/// Returns the group of each step. A group is the index of its first step.
+/// Returns the group of each step. A group is identified by the index of its first step.
 fn groups(steps: &[Step]) -> Vec<usize> {
     let mut group: Vec<usize> = (0..steps.len()).collect();
     fn root(group: &mut [usize], mut at: usize) -> usize {
@@ -95,9 +95,9 @@ fn places(steps: &[Step]) -> Vec<Place> {
     places
 }
 
-/// Places a group of steps below the previous groups, and returns the next free row.
+/// Assigns places to a group's steps, below the previous groups. Returns the next free row.
 fn place_block(steps: &[Step], block: &[usize], places: &mut [Place], top: usize) -> usize {
-    // The next free row of each column. Steps are in a valid order of execution.
+    // The next free row of each column. Steps are listed in an order in which they can be executed.
     let mut free: BTreeMap<usize, usize> = BTreeMap::new();
     for &index in block {
         let before: Vec<Place> =
@@ -111,7 +111,8 @@ fn place_block(steps: &[Step], block: &[usize], places: &mut [Place], top: usize
     free.into_values().max().unwrap_or(top)
 }
 
-/// Returns the direct predecessors of each step. Omits a predecessor that another predecessor depends on.
+/// Returns the indices of the steps that each step depends on. Omits a step if another one in the list already depends
+/// on it.
 fn direct(steps: &[Step]) -> Vec<Vec<usize>> {
     let mut all: Vec<BTreeSet<usize>> = Vec::with_capacity(steps.len());
     let mut direct = Vec::with_capacity(steps.len());
@@ -146,7 +147,7 @@ fn svg(page: &mut Markup, plan: &Plan, places: &[Place]) {
     });
 }
 
-/// Returns the upper left corner of a step's place in the drawing.
+/// Returns the coordinates of the upper left corner of a step's box in the drawing.
 fn corner((column, row): Place) -> (usize, usize) {
     (column * (WIDTH + ACROSS) + ACROSS / 2, row * (HEIGHT + DOWN) + DOWN)
 }
@@ -169,7 +170,7 @@ fn node(page: &mut Markup, step: &Step, place: Place) {
         if step.depends_on.is_empty() { String::new() } else { format!(", after {}", steps::numbers(step)) };
     let corner = [x, y, WIDTH, HEIGHT].map(|number| number.to_string());
     let [x, y, width, height] = corner.each_ref().map(String::as_str);
-    // A nested drawing clips its content, so that long text can't leave its bounds.
+    // A nested drawing clips its content, so long text can't leave the box.
     let attributes =
         [("class", steps::risk(step.risk)), ("x", x), ("y", y), ("width", width), ("height", height)];
     page.element("svg", &attributes, |page| {

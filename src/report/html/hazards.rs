@@ -1,4 +1,4 @@
-//! The part of a report that needs the most attention: refusals, conflicts, removals and replacements.
+//! The part of a report that must be reviewed first: refusals, conflicts, removals and replacements.
 
 use super::super::text::count;
 use super::card::{anchor, kind};
@@ -8,13 +8,13 @@ use crate::plan::{
     Action, Cause, ChangedValue, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, conflicts_of,
 };
 
-/// The maximum number of entries of each kind. The cards show all of them.
+/// The maximum number of entries in each list. Entries beyond it appear only in the cards of their services.
 const MOST: usize = 40;
-/// The explanation of conflicts.
+/// The sentence below the list of conflicts that explains them.
 const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, \
     it can't detect conflicts and overwrites live changes.";
 
-/// Writes this part of the report, unless it has no entries.
+/// Writes the section that must be reviewed first, unless it would have no entries.
 pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, is_drift: bool) {
     let refused: Vec<&Finding> = plan.findings.iter().filter(|finding| finding.is_refusal()).collect();
     let conflicts: Vec<_> = entries(plan, conflicts);
@@ -39,7 +39,7 @@ pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, 
     });
 }
 
-/// Writes the refusals. All of them are listed, because no card shows them.
+/// Writes the list of refusals. It is never shortened, because no card shows refusals.
 fn refusals(page: &mut Markup, refused: &[&Finding]) {
     if refused.is_empty() {
         return;
@@ -57,7 +57,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
     });
 }
 
-/// An entry in one of the lists.
+/// An entry in one of the lists to review first: a conflict, a removal or a replacement.
 enum Hazard<'a> {
     Conflict(Option<ChangedValue<'a>>, Cause),
     Removed(&'a Step),
@@ -113,7 +113,7 @@ fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[
     });
 }
 
-/// Writes the text of an entry. The name of its service is already written.
+/// Writes the text of an entry after the name of its service, which is already written.
 fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'_>) {
     match hazard {
         Hazard::Conflict(change, cause) => {

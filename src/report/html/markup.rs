@@ -5,7 +5,7 @@ use super::super::text::push_visible;
 /// The names and values of attributes. The values are escaped when they are written.
 pub(super) type Attributes<'a> = &'a [(&'static str, &'a str)];
 
-/// An HTML document that is being built. Every element is closed.
+/// Builds an HTML document, in which every element is closed.
 #[derive(Debug, Default)]
 pub(super) struct Markup {
     out: String,
@@ -24,33 +24,33 @@ impl Markup {
         self.end(name);
     }
 
-    /// Writes an element with text content.
+    /// Writes an element that contains only text.
     pub(super) fn leaf(&mut self, name: &'static str, attributes: Attributes<'_>, text: &str) {
         self.begin(name, attributes);
         self.text(text);
         self.end(name);
     }
 
-    /// Writes a void element, such as `meta` or `input`.
+    /// Writes an element that has no content and no end tag, such as `meta` or `input`.
     pub(super) fn void(&mut self, name: &'static str, attributes: Attributes<'_>) {
         self.begin(name, attributes);
     }
 
-    /// Writes a text in one line, escaped.
+    /// Writes text in one line, escaped.
     pub(super) fn text(&mut self, text: &str) {
         for c in text.chars() {
             self.push(if c == '\n' { ' ' } else { c });
         }
     }
 
-    /// Writes a text with its line breaks, escaped.
+    /// Writes text with its line breaks, escaped.
     pub(super) fn lines(&mut self, text: &str) {
         for c in text.chars() {
             if c == '\n' { self.out.push(c) } else { self.push(c) }
         }
     }
 
-    /// Writes markup unescaped.
+    /// Writes markup without escaping it.
     pub(super) fn raw(&mut self, markup: &'static str) {
         self.out.push_str(markup);
     }
@@ -81,7 +81,7 @@ impl Markup {
 
     fn push(&mut self, c: char) {
         match c {
-            // A CI system that prints the page must not take text for a workflow command: `::error::`, `##[…]`.
+            // A CI system that prints the page must not run text such as `::error::` or `##[…]` as a workflow command.
             ':' if self.out.ends_with(['\n', ' ', '\t', '>']) => self.out.push_str("&#58;"),
             '#' => self.out.push_str("&#35;"),
             '&' => self.out.push_str("&amp;"),
@@ -94,7 +94,7 @@ impl Markup {
     }
 }
 
-/// Returns a text, clipped to at most `most` characters.
+/// Returns the text, clipped to at most `most` characters.
 pub(super) fn clip(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,7 +1,7 @@
-//! A plan as one self-contained HTML page, which needs no network and no other file.
+//! Renders a plan as one self-contained HTML page, which needs no network and no other file.
 //!
-//! The page can be read without scripts; its script adds search and filters. The page's Content-Security-Policy allows
-//! only the style and the script that are built in here.
+//! The page can be read without scripts; its script only adds search and filters. The page's Content-Security-Policy
+//! allows only the style and the script that are built in here.
 
 mod card;
 mod diff;
@@ -23,13 +23,13 @@ use markup::Markup;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// The Content-Security-Policy, with the hashes of the style and the script. A test checks the hashes.
+/// The Content-Security-Policy of the page, with the hashes of the style and the script. A test checks the hashes.
 const POLICY: &str = include_str!("page.policy");
 
-/// The heading levels of an environment's part, and the kind of the report.
+/// The heading levels in the part of the page for one environment, and the kind of the report.
 #[derive(Clone, Copy)]
 struct Layout {
-    /// The heading element of the sections in the part, such as `h2`.
+    /// The heading element of the sections in an environment's part, such as `h2`.
     part: &'static str,
     /// The heading element of the services, such as `h3`.
     service: &'static str,
@@ -37,7 +37,7 @@ struct Layout {
     is_drift: bool,
 }
 
-/// Renders a report on one or more environments as a page.
+/// Renders a report on one or more environments as an HTML page.
 pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     let mut page = Markup::default();
     let title = title(mode, sections);
@@ -96,7 +96,7 @@ fn head(page: &mut Markup, title: &str) {
     page.raw("\n");
 }
 
-/// Writes the search field and the filters. The page's script makes them visible.
+/// Writes the search field and the filters. They are hidden until the page's script shows them.
 fn find(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     let plans: Vec<Planned<'_>> = sections.iter().filter_map(|section| section.outcome.ok()).collect();
     let services =
@@ -160,7 +160,7 @@ fn parts(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     }
 }
 
-/// Writes the part of one environment.
+/// Writes the part of the page for one environment.
 fn part(page: &mut Markup, number: usize, section: &Section<'_>, manner: Layout) {
     let Layout { part: heading, is_drift, .. } = manner;
     let plan = match section.outcome {

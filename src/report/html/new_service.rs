@@ -1,4 +1,4 @@
-//! The values of a new service, as they are listed in its card.
+//! The values of a new service, in the form in which its card lists them.
 
 use serde_json::{Value, json};
 
@@ -8,25 +8,26 @@ use super::values::Leaf;
 use crate::model::VersionSetName;
 use crate::plan::{Field, FieldChange, ServiceChanges, VersionSetField};
 
-/// The content of a new service, prepared for its card.
+/// The content of a new service, prepared for its card on the HTML page.
 #[derive(Default)]
 pub(super) struct NewServiceValues {
     content: ServiceChanges,
-    /// The list of tags, each as one text. `None` if there are no tags.
+    /// A JSON list with one string for each tag. `None` if there are no tags.
     tags: Option<Value>,
-    /// The path of each version set, with the pins of the version set as one text.
+    /// The path of each version set, and a string that describes the pins of that version set.
     pins: Vec<(String, Value)>,
 }
 
 impl NewServiceValues {
-    /// Prepares the content of a new service for its card.
+    /// Prepares the content of a new service for its card on the HTML page.
     pub(super) fn of(content: ServiceChanges) -> Self {
         let tags: Vec<String> = content.fields.iter().filter_map(tag).collect();
         let pins = content.version_sets.iter().map(|set| (set.path(), Value::from(pins(set)))).collect();
         Self { tags: (!tags.is_empty()).then(|| json!(tags)), pins, content }
     }
 
-    /// Returns the values in this order: other fields, tags, settings, pins. Model preferences are not included.
+    /// Returns the values in this order: fields that are neither tags nor settings, tags, settings, pins. Omits model
+    /// preferences.
     pub(super) fn leaves(&self) -> impl Iterator<Item = Leaf<'_>> {
         let fields = || self.content.fields.iter();
         let is_setting = |change: &&FieldChange| matches!(change.field, Field::Setting(_));
@@ -42,7 +43,7 @@ impl NewServiceValues {
             .chain(pins.flat_map(|(path, value)| Leaf::of_new_value(path, value)))
     }
 
-    /// Returns the model preferences of each version set that has any.
+    /// Returns the model preferences of each version set that has at least one.
     pub(super) fn preferences(&self) -> Vec<(&VersionSetName, Vec<Leaf<'_>>)> {
         let is_preference = |change: &&FieldChange<_>| matches!(change.field, VersionSetField::Preference(_));
         let sets = self.content.version_sets.iter().map(|set| {

@@ -1,4 +1,4 @@
-//! The overview of a plan: its origin, totals and warnings, and the services that the plan does not manage.
+//! The overview of a plan: its origin, totals and warnings, and the services that this project does not manage.
 
 use super::super::text::count;
 use super::super::{Section, drift, totals};
@@ -6,12 +6,13 @@ use super::markup::{Markup, clip};
 use crate::model::{Api, ServiceId, ServiceName};
 use crate::plan::{Finding, Plan};
 
-/// Returns the HTML anchor of an environment's part.
+/// Returns the id of an environment's part in the page, for links to it.
 pub(super) fn anchor(section: usize) -> String {
     format!("environment-{section}")
 }
 
-/// Writes the origin of a plan: the API, the organization, the time, and the commits and services that it is made from.
+/// Writes the origin of a plan: the API, the organization, the time, and the commits and services from which the plan
+/// was made.
 pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
     let origin = section.origin;
     page.element("dl", &[("class", "origin")], |page| {
@@ -34,7 +35,7 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
             let plan = planned.plan;
             row("Live", &format!("{} active, {} inactive", plan.active, plan.inactive));
             row("Declared", &count(plan.declared, "service"));
-            // A drift report can't be applied, so it needs no fingerprint.
+            // A drift report can't be applied, so its fingerprint is of no use.
             if !planned.fingerprint.is_empty() && !is_drift {
                 row("Fingerprint", planned.fingerprint);
             }
@@ -42,7 +43,7 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
     });
 }
 
-/// Writes the table of environments.
+/// Writes the table of environments, with one row of totals for each.
 pub(super) fn table(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     page.raw("<nav aria-label=\"Environments\"><div class=\"scroll\" tabindex=\"0\" role=\"region\" ");
     page.raw(
@@ -103,7 +104,7 @@ pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str, is_
     });
 }
 
-/// Writes the verdict of a drift report.
+/// Writes the verdict of a drift report: no drift, or the number of differences.
 pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
     if plan.is_empty() {
         page.element("p", &[("class", "done")], |page| {
@@ -122,7 +123,7 @@ pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
     });
 }
 
-/// Writes the totals of a plan and its cost.
+/// Writes the totals of a plan, and the cost of an apply.
 pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
     let summary = &plan.summary;
     if plan.is_empty() {
@@ -158,9 +159,9 @@ pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
     });
 }
 
-/// Writes warnings and orphans.
+/// Writes the warnings and the orphans.
 pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is_drift: bool) {
-    // Refused changes are listed above.
+    // Refusals are not repeated here, because they are listed above.
     let findings: Vec<&Finding> = plan.findings.iter().filter(|finding| !finding.is_refusal()).collect();
     if findings.is_empty() && plan.orphans.is_empty() {
         return;

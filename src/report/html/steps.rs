@@ -1,4 +1,4 @@
-//! The steps of a service, as short texts or as sentences that explain them.
+//! Lists of steps, in which each step is described by a few words or by a sentence.
 
 use super::super::progress::action_text;
 use super::super::text::count;
@@ -6,10 +6,10 @@ use super::markup::Markup;
 use crate::model::{Retire, ServiceName};
 use crate::plan::{Action, Risk, Step, StepId};
 
-/// The maximum number of preceding steps that a step names. The drawing shows all of them.
+/// The maximum number of preceding steps that the description of a step names. The graph shows all of them.
 const MAX_NUMBERS: usize = 12;
 
-/// Writes a list of numbered steps. Each entry has the numbers of the steps that must end before.
+/// Writes a list of numbered steps. Each entry names the steps that must end before this step starts.
 pub(super) fn list<'a>(
     page: &mut Markup,
     steps: impl Iterator<Item = &'a Step>,
@@ -36,7 +36,7 @@ pub(super) fn list<'a>(
     });
 }
 
-/// Returns the numbers of the steps that must end before `step` starts.
+/// Returns the numbers of the steps that must end before `step` starts, such as `1, 2`.
 pub(super) fn numbers(step: &Step) -> String {
     let mut words: Vec<String> = step.depends_on.iter().take(MAX_NUMBERS).map(StepId::to_string).collect();
     if step.depends_on.len() > MAX_NUMBERS {
@@ -45,7 +45,7 @@ pub(super) fn numbers(step: &Step) -> String {
     words.join(", ")
 }
 
-/// Returns the word for a risk.
+/// Returns the name of a risk, such as `destructive`.
 pub(super) fn risk(risk: Risk) -> &'static str {
     match risk {
         Risk::Safe => "safe",
@@ -62,12 +62,12 @@ fn risk_badge(risk: Risk) -> &'static str {
     }
 }
 
-/// Returns the service and the action of a step, as text.
+/// Returns the name of a step's service and the step's action.
 pub(super) fn named(step: &Step) -> String {
     format!("{}: {}", super::markup::clip(step.service.as_str(), 120), action_text(step))
 }
 
-/// Returns a sentence that explains a step of a replacement.
+/// Returns a sentence that explains a step of a replacement to a reader of the page.
 pub(super) fn explained(step: &Step) -> String {
     match &step.action {
         Action::Create(new) => {
@@ -113,7 +113,7 @@ pub(super) fn explained(step: &Step) -> String {
     }
 }
 
-/// Returns the words that say how a service is retired.
+/// Returns a phrase that describes how a service is retired.
 pub(super) fn retirement_text(how: Retire) -> &'static str {
     match how {
         Retire::Deactivate => "is deactivated and can be activated again",

@@ -1,4 +1,4 @@
-//! Changed values. Short values are shown in one line, long values side by side.
+//! Writes changed values. Short values are written in one line, and long values side by side.
 
 use serde_json::Value;
 
@@ -9,11 +9,13 @@ use super::diff::{self, Piece, Row};
 use super::markup::{Markup, clip};
 use crate::plan::{Cause, FieldChange, VersionSetField};
 
-/// The maximum length of a value that is shown in one line. Longer values are shown side by side.
+/// The maximum length of a changed value that is shown in one line, in characters. Longer values are shown side by
+/// side.
 const LONG: usize = 72;
-/// The maximum number of lines of a value that is not folded.
+/// The maximum number of lines of a value. A value with more lines is folded.
 const MOST_LINES: usize = 24;
-/// The same limit as `LONG`, for a value that was added or removed, so that only one side exists.
+/// The maximum length of an added or removed value that is shown in one line. It is greater than `LONG`, because there
+/// is only one value to show.
 const LONG_ALONE: usize = 300;
 
 /// A changed value with its path, and the cause of the change.
@@ -23,17 +25,17 @@ pub(super) struct Leaf<'a> {
 }
 
 impl<'a> Leaf<'a> {
-    /// Returns the parts of a service's field that differ.
+    /// Returns the differing parts of a service's changed field.
     pub(super) fn of_field(change: &'a FieldChange) -> impl Iterator<Item = Self> {
         Self::of(ShownChange::of_field(change, ""), change.cause)
     }
 
-    /// Returns the parts of a version set's field that differ.
+    /// Returns the differing parts of a version set's changed field.
     pub(super) fn of_set_field(change: &'a FieldChange<VersionSetField>) -> impl Iterator<Item = Self> {
         Self::of(ShownChange::of_set_field(change, ""), change.cause)
     }
 
-    /// Returns the parts of a new value.
+    /// Returns the parts of a value that did not exist before.
     pub(super) fn of_new_value(path: String, value: &'a Value) -> impl Iterator<Item = Self> {
         static NOTHING: Value = Value::Null;
         Self::of(ShownChange::of_value(path, &NOTHING, value), None)
@@ -44,7 +46,7 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// Estimates the number of lines that a value needs in a card.
+/// Estimates the number of lines that a changed value takes up in a card.
 pub(super) fn weight(leaf: &Leaf<'_>) -> usize {
     let whole = size(leaf.shown.before, leaf.shown.after);
     if whole > MOST_LINES { 1 } else { whole }
@@ -80,7 +82,7 @@ pub(super) fn list(page: &mut Markup, leaves: &[Leaf<'_>]) {
     });
 }
 
-/// Writes a badge with the cause of a change.
+/// Writes a badge that names the cause of a change.
 pub(super) fn cause(page: &mut Markup, cause: Cause) {
     let (class, title) = match cause {
         Cause::Manifest => ("badge manifest", "the manifest changed since the base"),
@@ -121,13 +123,13 @@ fn long(page: &mut Markup, before: &Value, after: &Value, old: &str, new: &str) 
     }
 }
 
-/// Returns a text with the number of lines of a folded value.
+/// Returns the summary line of a folded value, such as `30 lines → 32 lines`.
 fn lines(before: &Value, old: &str, new: &str) -> String {
     let lines = |text: &str| count(text.lines().count(), "line");
     if before.is_null() { lines(new) } else { format!("{} → {}", lines(old), lines(new)) }
 }
 
-/// Writes a value before and after its change in one line, clipped if it is long.
+/// Writes a value before and after its change in one line. Values that are too long are clipped.
 pub(super) fn short(page: &mut Markup, before: &Value, after: &Value) {
     one_line(page, before, after, LONG);
 }
@@ -140,7 +142,7 @@ fn one_line(page: &mut Markup, before: &Value, after: &Value, most: usize) {
     page.leaf("ins", &[], &clip(&text(after), most));
 }
 
-/// Returns a value in one line. Strings are not quoted.
+/// Returns a JSON value as text in one line. Strings are not quoted.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -152,7 +154,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Returns a long value as text of several lines. A list has one line for each item.
+/// Returns a long JSON value as text of several lines. A list has one line for each item.
 fn whole(value: &Value) -> String {
     match value {
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join("\n"),

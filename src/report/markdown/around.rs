@@ -1,4 +1,5 @@
-//! Renders the texts around the changes of an environment: introduction, warnings, orphans and unmanaged services.
+//! Renders the parts of a report above and below an environment's changes: introduction, warnings, orphans and
+//! unmanaged services.
 
 use std::fmt::Write as _;
 
@@ -10,15 +11,15 @@ use crate::report::text::count;
 use crate::report::totals::{estimate, live, services_are};
 use crate::report::{Mode, Section, drift};
 
-/// The maximum number of warnings to list, and of services that are not in the plan.
+/// The maximum number of entries in each of the lists of warnings, orphans and unmanaged services.
 const MOST_ASIDE: usize = 20;
 
-/// Renders the heading of an environment's part.
+/// Renders the heading of the part for one environment.
 pub(super) fn heading(mode: Mode, section: &Section<'_>) -> String {
     format!("## amigops {} · {}\n\n", mode.command(), label(&section.origin.environment))
 }
 
-/// Renders the reason why there is no plan.
+/// Renders the reason why an environment has no plan.
 pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
     let lines = limit_lines(reason, room.saturating_sub(1_000));
     let what =
@@ -26,7 +27,7 @@ pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
     format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
 }
 
-/// Returns the lines of a text that fit into `room` bytes. If some don't fit, the last line counts them.
+/// Returns the first lines of `reason`, as many as fit into `room` bytes. If some don't fit, a final line counts them.
 pub(super) fn limit_lines(reason: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = reason.lines().map(|line| short(line, 1_000)).collect();
     let all = lines.len();
@@ -50,7 +51,7 @@ pub(super) fn limit_lines(reason: &str, room: usize) -> Vec<String> {
     lines
 }
 
-/// Renders the introduction of an environment's part: the organization, the totals and the cost.
+/// Renders the introduction of the part for one environment: the organization, the totals and the cost.
 pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> String {
     let mut out = format!(
         "{} · {} {} · {}, {} declared\n\n",
@@ -127,7 +128,7 @@ pub(super) fn render_notes(words: &Words, plan: &Plan) -> String {
     out
 }
 
-/// Returns the first names of a list of services, and the number of the other services.
+/// Returns the names of the first services in a list, and the number of services that are not named.
 fn some(services: &[(ServiceName, ServiceId)]) -> String {
     let mut names: Vec<String> =
         services.iter().take(MOST_ASIDE).map(|(name, _)| code(name.as_str())).collect();

@@ -1,6 +1,6 @@
 //! Renders a service's changes as lines of a `diff` block, and explains the steps of a replacement.
 //!
-//! Each line begins with a mark (`-`, `+`, `!`, `@@` or a space), so that no line of a value can look like another
+//! Each line begins with a mark (`-`, `+`, `!`, `@@` or a space). So a line of a text value can't be mistaken for a
 //! change.
 
 use serde_json::Value;
@@ -19,12 +19,12 @@ use crate::report::text::count;
 use crate::report::values::{is_long, line_changes, short_value};
 use crate::report::version_sets::pins;
 
-/// The maximum length of a value's path, in characters.
+/// The maximum length of the path of a changed value, in characters.
 const PATH: usize = 200;
-/// The number of equal characters shown before the difference in a long line.
+/// The number of equal characters that are shown before the first difference of two long lines.
 const BEFORE: usize = 40;
 
-/// Describes the cause of a change.
+/// Returns a sentence that describes the cause of a change.
 pub(super) fn cause_text(cause: Cause) -> &'static str {
     match cause {
         Cause::Manifest => "manifest: the manifest changed since the base",
@@ -34,7 +34,7 @@ pub(super) fn cause_text(cause: Cause) -> &'static str {
     }
 }
 
-/// Returns all changes of a service and its steps. Each change is returned once.
+/// Returns the changes of a service and of its steps, each of them once.
 pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = ChangedValue<'a>> {
     let replaces = shown.kind == ServiceKind::Replace;
     let is_name = |change: &ChangedValue<'_>| change.path == ChangePath::Field(Field::Name);
@@ -42,7 +42,7 @@ pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<I
     fields.chain(plan.version_set_changes(shown).flat_map(VersionSetChange::values))
 }
 
-/// A service whose changes are rendered, and its plan.
+/// A service whose changes are rendered, with its plan and its API.
 #[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
     pub(super) plan: &'a Plan,
@@ -50,7 +50,7 @@ pub(super) struct Shown<'a> {
     pub(super) service: &'a ServicePlan,
 }
 
-/// The lines of a `diff` block. Their width and number are limited.
+/// Builds the lines of a `diff` block. The width and the number of the lines are limited.
 pub(super) struct Diff {
     pub(super) lines: Vec<String>,
     most: usize,
@@ -60,14 +60,15 @@ pub(super) struct Diff {
 }
 
 impl Diff {
-    /// Renders the changes of a service. If they don't fit, the last line counts the hidden lines.
+    /// Renders the changes of a service. If there are more than `most` lines, a final line counts those that are not
+    /// shown.
     pub(super) fn of(words: &Words, shown: Shown<'_>, width: usize, most: usize) -> Self {
         let Shown { plan, api, service: shown } = shown;
         let mut diff = Self { lines: Vec::new(), most, hidden: 0, width, cause: None };
         diff.remarks(words, plan, shown);
         match (shown.kind, words.is_drift) {
             (ServiceKind::Create, _) => diff.created(&created_content(plan, shown, api)),
-            // An orphan has no manifest to compare with.
+            // An orphan has no manifest that it could be compared with.
             (ServiceKind::Retire, true) => diff.push("!", "in no manifest"),
             _ => diff.changes(words, plan, shown),
         }
@@ -78,7 +79,7 @@ impl Diff {
     }
 
     fn changes(&mut self, words: &Words, plan: &Plan, shown: &ServicePlan) {
-        // A cause of the whole service is not repeated for its changes.
+        // If the first changes have the cause of the whole service, the cause is not repeated for them.
         let mut changes = all(plan, shown).peekable();
         if changes.peek().is_some_and(|first| first.cause == shown.cause) {
             self.cause = shown.cause;
@@ -139,7 +140,7 @@ impl Diff {
         }
     }
 
-    /// Adds a note if the service has no owner, and a note for each version set that is missing or not declared.
+    /// Adds a line if the service has no owner, and a line for each version set that is missing or not declared.
     fn differing(&mut self, plan: &Plan, shown: &ServicePlan) {
         if shown.adopted {
             self.push("!", "it has no owner");
@@ -168,13 +169,13 @@ impl Diff {
 
     fn added_field(&mut self, change: &FieldChange) {
         let is_tag = matches!(change.field, Field::Tag(_));
-        // An empty description says nothing, but a tag has a meaning without a value.
+        // An empty description can be omitted, but a tag has a meaning even without a value.
         if is_tag || change.after.as_str() != Some("") {
             self.leaves(change.field.to_string(), &Value::Null, &change.after);
         }
     }
 
-    /// Adds a new version set: its pins in one line, then each model preference.
+    /// Adds the lines for a new version set: one with its pins, and then one for each value of its model preferences.
     fn added_set(&mut self, set: &VersionSetChange) {
         self.push("+", &format!("{}: {}", set.path(), pins(set)));
         let is_preference = |change: &&FieldChange<_>| matches!(change.field, VersionSetField::Preference(_));
@@ -224,7 +225,7 @@ impl Diff {
         }
     }
 
-    /// Adds the lines of a long text that have changed.
+    /// Adds the changed lines of a long text.
     fn text(&mut self, path: &str, before: &str, after: &str) {
         if !before.contains('\n') && !after.contains('\n') {
             let (before, after) = from_difference(before, after, self.width);
@@ -245,7 +246,8 @@ impl Diff {
         }
     }
 
-    /// Adds the removed and added items of a list. If only the order has changed, adds the whole list.
+    /// Adds the items that were removed from a list or added to it. If only the order of the items has changed, adds
+    /// both lists.
     fn list(&mut self, path: &str, before: &[Value], after: &[Value]) {
         let key = |item: &Value| item.to_string();
         let (old, new) = (
@@ -261,7 +263,8 @@ impl Diff {
     }
 }
 
-/// Shortens two long lines, so that they start shortly before their first difference.
+/// Shortens two long lines to start shortly before their first difference. Returns them unchanged if they are short, or
+/// if they differ near their beginning.
 fn from_difference(before: &str, after: &str, width: usize) -> (String, String) {
     let same = before.chars().zip(after.chars()).take_while(|(old, new)| old == new).count();
     let short = before.chars().count().max(after.chars().count()) <= width;
@@ -275,7 +278,7 @@ fn from_difference(before: &str, after: &str, width: usize) -> (String, String) 
     (cut(before), cut(after))
 }
 
-/// Explains the steps of a replacement, one per line, in the order of execution.
+/// Returns a numbered sentence for each step of a replacement, in the order of execution.
 pub(super) fn explained(plan: &Plan, shown: &ServicePlan) -> Vec<String> {
     plan.steps_of(shown)
         .enumerate()
@@ -336,7 +339,7 @@ fn explain(step: &Step) -> String {
     }
 }
 
-/// Returns the words that say how a service is retired.
+/// Returns a phrase that describes how a service is retired.
 pub(super) fn retirement_text(how: Retire) -> &'static str {
     match how {
         Retire::Deactivate => "is deactivated",

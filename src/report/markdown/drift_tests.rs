@@ -1,4 +1,4 @@
-//! Tests of drift in Markdown, of refusals, and of new services.
+//! Tests of drift reports in Markdown: drift, refusals and new services.
 
 use super::hostile_tests::{HOSTILE, check, poisoned};
 use super::tests::{everything, origin, report};
@@ -15,7 +15,7 @@ fn drift(plan: &Plan) -> String {
     text
 }
 
-/// A plan in which one service of three differs.
+/// Returns a plan with three services, of which one differs from its manifest.
 fn one_of_three() -> Plan {
     let mut changed = wanted("Changed", "A1");
     changed.description = Some("As declared".to_owned());
@@ -154,7 +154,7 @@ fn refusals_are_never_omitted() {
     assert_eq!(text.matches("`Coach` would be replaced\n").count(), 40);
     assert!(text.contains("### Warnings: 30\n"), "the others, apart");
     assert!(text.find("### Refusals") < text.find("### Warnings"));
-    // So many that not even their names fit.
+    // There are so many refusals that not even the names of their services fit.
     let text = drift(&with_refusals(one_of_three(), 20_000, &"x".repeat(100)));
     assert!(text.len() <= MOST, "{}", text.len());
     assert!(text.contains("> **Reverting this drift would cause: 20000 refusals**\n> **"), "{text:.900}");

@@ -1,25 +1,25 @@
 //! Escapes untrusted text for Markdown.
 //!
-//! In code spans and fences, GitHub does not link mentions, references or URLs, and does not render markup. So
-//! untrusted text is always written in them. Only text without any special character passes through [`prose`]
-//! unchanged.
+//! In code spans and code blocks, GitHub does not link mentions, references or URLs, and does not render markup. So
+//! untrusted text is always written in them. The only exception is text that [`prose`] finds to be free of special
+//! characters.
 
 use crate::report::text::{visible, width, without_commands};
 
-/// The maximum size of a label, in bytes.
+/// The size after which `label` clips a name, in bytes.
 const LABEL: usize = 60;
-/// The maximum length of a sentence, in characters.
+/// The maximum length of a sentence with untrusted text, in characters.
 const SENTENCE: usize = 1_000;
-/// The maximum length of a name, in characters.
+/// The maximum length of a name in a code span, in characters.
 const NAME: usize = 280;
 
-/// Returns a text in one line, without control sequences, workflow commands and invisible characters.
+/// Returns the text in one line, without control sequences, workflow commands and invisible characters.
 pub(super) fn clean(text: &str) -> String {
     without_commands(&visible(text))
 }
 
-/// Returns a text in one line. If the text is longer than `most` characters, the rest is replaced by the number of
-/// hidden characters. The hidden part is only counted, so that a huge text costs little.
+/// Returns the text in one line. If it is longer than `most` characters, the rest is replaced by the number of hidden
+/// characters. The hidden part is only counted, so that a huge text costs little time.
 pub(super) fn short(text: &str, most: usize) -> String {
     let all = width(text);
     if all <= most {
@@ -29,12 +29,12 @@ pub(super) fn short(text: &str, most: usize) -> String {
     format!("{}… ({} more characters)", clean(&head), all - most)
 }
 
-/// Returns a text as a code span.
+/// Returns the text as a code span, clipped to at most `NAME` characters.
 pub(super) fn code(text: &str) -> String {
     code_within(text, NAME)
 }
 
-/// Returns a text as a code span, clipped to at most `most` characters.
+/// Returns the text as a code span, clipped to at most `most` characters.
 pub(super) fn code_within(text: &str, most: usize) -> String {
     let text = short(text, most);
     if text.trim().is_empty() {
@@ -46,20 +46,20 @@ pub(super) fn code_within(text: &str, most: usize) -> String {
     format!("{marks}{blank}{text}{blank}{marks}")
 }
 
-/// Returns a name as a code span. It is clipped more than others, because every report must have room for it.
+/// Returns a name as a code span, clipped after `LABEL` bytes, so that every report has room for it.
 pub(super) fn label(text: &str) -> String {
     let text = short(text, 4 * LABEL);
     let end = (0..=text.len().min(LABEL)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     code(&short(&text, text.get(..end).map_or(0, width)))
 }
 
-/// Returns a text as a code span for a table cell. Replaces pipes, because renderers disagree on the meaning of a pipe
-/// after a backslash.
+/// Returns a name as a code span for a table cell. Pipes are replaced, because renderers disagree on the meaning of a
+/// pipe after a backslash.
 pub(super) fn cell(text: &str) -> String {
     label(&text.replace('|', "¦"))
 }
 
-/// Returns a text as an HTML code element, for places where Markdown is not rendered.
+/// Returns the text as an HTML `code` element, for places where Markdown is not rendered.
 pub(super) fn html(text: &str) -> String {
     let mut out = String::from("<code>");
     for c in short(text, NAME).chars() {
@@ -78,8 +78,8 @@ pub(super) fn html(text: &str) -> String {
     out
 }
 
-/// Renders a sentence in which backticks enclose untrusted text. That text becomes code spans. If anything outside the
-/// backticks could be markup, the whole sentence becomes a code span.
+/// Renders a sentence in which backticks enclose the untrusted parts. Each of these parts becomes a code span. If the
+/// rest of the sentence could contain markup, the whole sentence becomes one code span.
 pub(super) fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let balanced = parts.len() % 2 == 1;
@@ -91,15 +91,15 @@ pub(super) fn prose(text: &str) -> String {
     shown.collect()
 }
 
-/// Returns true if nothing in a text has a meaning in Markdown or on GitHub.
+/// Returns true if the text contains nothing that has a meaning in Markdown or on GitHub.
 fn is_plain(text: &str) -> bool {
     let harmless = |c: char| c.is_alphanumeric() || " .,;:'\"()-/=%…—→·“”‘’".contains(c);
     let lower = text.to_lowercase();
     text.chars().all(harmless) && !["//", "www.", "gh-"].iter().any(|link| lower.contains(link))
 }
 
-/// Returns lines in a fenced code block. The fence is longer than any row of backticks in the lines, so no line can
-/// close it.
+/// Returns the lines as a fenced code block. The fence is longer than any sequence of backticks in the lines, so no
+/// line can close the block.
 pub(super) fn fence(info: &str, lines: &[String]) -> String {
     let longest = lines.iter().map(|line| longest_run(line, '`')).max().unwrap_or_default();
     let marks = "`".repeat(longest.max(2) + 1);
@@ -143,7 +143,7 @@ mod tests {
         ];
         for (text, expected) in table {
             let shown = prose(text);
-            // How many marks are needed depends on the longest run alone.
+            // The number of backticks around a code span depends on its content, so it is not compared.
             assert_eq!(
                 shown.replace("``` ", "`` ").replace(" ```", " ``"),
                 expected.replace("``` ", "`` ").replace(" ```", " ``")

@@ -1,7 +1,7 @@
-//! Divides the available room of a report among its parts.
+//! Divides the available room of a report among its parts, in bytes.
 
-/// Divides room among parts that want these lengths, and returns each part's share. Room that a part does not need goes
-/// to the other parts.
+/// Divides `room` among the parts, and returns the share of each part. `wanted` has the length of each part. Room that
+/// a short part does not need goes to the longer ones.
 pub(super) fn share(room: usize, wanted: &[usize]) -> Vec<usize> {
     let mut shares = vec![0; wanted.len()];
     let mut order: Vec<usize> = (0..wanted.len()).collect();
@@ -14,7 +14,8 @@ pub(super) fn share(room: usize, wanted: &[usize]) -> Vec<usize> {
     shares
 }
 
-/// Joins as many items as fit. Returns the text, and the number of items that did not fit.
+/// Joins the first items with `between`, as many as fit into `room` bytes. Returns the joined text, and the number of
+/// items that did not fit.
 pub(super) fn fill(
     items: impl ExactSizeIterator<Item = impl AsRef<str>>,
     between: &str,

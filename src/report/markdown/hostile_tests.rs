@@ -1,4 +1,4 @@
-//! Tests with hostile text in every position of a report: it must not add any structure.
+//! Tests of reports with hostile text in every position: it must not change the structure of the report.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::plan::{
 use crate::report::Planned;
 use crate::report::text::visible;
 
-/// Texts that have broken reports before.
+/// Strings that have broken reports before.
 pub(crate) const HOSTILE: &[&str] = &[
     "a\nb\r\nc",
     "\u{1b}[31mred\u{1b}[0m",
@@ -55,7 +55,7 @@ pub(crate) const HOSTILE: &[&str] = &[
     "   ",
 ];
 
-/// Returns a plan with every kind of change, in which every untrusted text contains this one.
+/// Returns a plan with every kind of change, in which every untrusted string contains `text`.
 pub(crate) fn poisoned(text: &str) -> Plan {
     let mut plan = everything();
     let name = |number: usize| {
@@ -101,7 +101,7 @@ pub(crate) fn poisoned(text: &str) -> Plan {
 
 fn poison_set(set: &mut VersionSetChange, text: &str) {
     set.name = VersionSetName::new(text);
-    // A new version set has no values before.
+    // A new version set has no previous values.
     if set.kind == VersionSetChangeKind::Changed {
         set.fields.iter_mut().for_each(|change| change.before = json!(text));
     }
@@ -151,7 +151,7 @@ fn poisoned_report(text: &str) -> String {
     alone + &render(Mode::Plan, &[whole, failed])
 }
 
-/// Returns a line without its code spans, by CommonMark's rule.
+/// Removes the code spans from a line, by the rules of CommonMark.
 fn without_code(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -243,7 +243,7 @@ fn check_fenced(info: &str, line: &str) {
     }
 }
 
-/// Checks that a report has only the structure that we write.
+/// Panics if a report contains any structure that our renderer does not write.
 #[track_caller]
 pub(crate) fn check(text: &str) {
     let mut fence: Option<(usize, &str)> = None;
@@ -295,7 +295,7 @@ fn very_long_texts_do_not_break_a_report() {
     }
 }
 
-/// Proves that the checker finds violations.
+/// Checks that `check` finds planted violations.
 #[test]
 fn planted_markup_is_found() {
     let planted = [

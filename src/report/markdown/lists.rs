@@ -16,22 +16,22 @@ use crate::report::values::short_value;
 /// The maximum length of a value in a sentence, in characters.
 const VALUE: usize = 60;
 
-/// An entry of a list, in two forms: as a sentence, and with only the names if there is little room.
+/// An entry of a list. It has two forms: a sentence, and, for reports with little room, only the names.
 pub(super) struct Item {
     pub(super) sentence: String,
     pub(super) names: String,
 }
 
-/// A list of the entries of one kind.
+/// A list of entries of one kind, such as removals.
 pub(super) struct List {
     pub(super) title: &'static str,
     pub(super) noun: &'static str,
-    /// The sentence above the entries that explains them. May be empty.
+    /// The explanation that is shown above the entries. May be empty.
     pub(super) meaning: &'static str,
     pub(super) items: Vec<Item>,
 }
 
-/// Returns all lists. The most serious kind comes first.
+/// Returns the four lists of a plan. The most serious kind comes first.
 pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
     [
         List {
@@ -75,7 +75,7 @@ pub(super) fn removals(plan: &Plan) -> impl Iterator<Item = &Step> {
     plan.steps.iter().filter(apart)
 }
 
-/// Returns the entry for a step that takes something out of use.
+/// Returns the list entry for a step that takes a service or version set out of use.
 pub(super) fn removal(step: &Step) -> Item {
     let service = code(step.service.as_str());
     let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({})", prose(reason)));
@@ -116,7 +116,7 @@ fn replacements(plan: &Plan) -> Vec<Item> {
         .collect()
 }
 
-/// Describes how the old service of a replacement is retired.
+/// Returns the end of a sentence that says how the old service of a replacement is retired.
 fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
     let retirements = plan.steps_of(shown).filter_map(|step| match &step.action {
         Action::Retire { id, how, .. } if Some(id) == shown.id.as_ref() => {
@@ -131,7 +131,7 @@ fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
     retirements.collect()
 }
 
-/// Returns an entry for each change that would undo a live change or a newer commit.
+/// Returns an entry for each conflict: a change that would undo a live change or a newer commit.
 fn conflicts(plan: &Plan) -> Vec<Item> {
     let items = plan.services.iter().flat_map(|shown| {
         let found = conflicts_of(plan, shown).into_iter();

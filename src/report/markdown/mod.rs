@@ -1,11 +1,11 @@
-//! Renders a plan as a comment on a pull request.
+//! Renders a plan as Markdown, for a comment on a pull request.
 //!
-//! GitHub limits comments to 65,536 characters. A report that is too long is not cut off. Instead, it shows less detail
-//! of harmless changes (`section::Level`) and says what it hides. Removals, replacements and conflicts come first and
-//! are never folded. If there is no room for all their names, the first line counts the missing names.
+//! GitHub limits comments to 65,536 characters. A report that is too long is not cut off. Instead, it shows harmless
+//! changes in less detail (`section::Level`) and says that it does. Removals, replacements and conflicts come first and
+//! are never folded. If there is no room for the names of all of them, the first line counts the missing names.
 //!
-//! The limit is counted in bytes, because a text never has more characters or UTF-16 units than UTF-8 bytes. So the
-//! report fits whichever of these units a site counts.
+//! The limit is applied to bytes, because the number of bytes in UTF-8 is never less than the number of characters or
+//! UTF-16 units. So the report fits, whichever unit a site counts.
 
 mod around;
 mod changes;
@@ -25,17 +25,17 @@ use self::words::Words;
 use super::{Mode, Section, drift};
 use crate::plan::{Finding, Plan, Risk};
 
-/// The maximum size of a report, in bytes. The rest of the 65,536 is for the script that posts the comment. It may add
-/// a marker to find the comment again, for example.
+/// The maximum size of a report, in bytes. The rest of the 65,536 is left to the script that posts the comment. The
+/// script may add a marker to find the comment again, for example.
 pub const MOST: usize = 64_000;
-/// The bytes reserved for lines that count missing entries.
+/// The number of bytes reserved for lines that count entries that are not shown.
 const WARNING: usize = 400;
-/// The maximum number of environments that have a part of their own.
+/// The maximum number of environments that are shown in detail, each in a part of the report.
 const MOST_PARTS: usize = 20;
-/// The maximum number of environments in the table.
+/// The maximum number of environments in the table of environments.
 const MOST_ROWS: usize = 80;
 
-/// Renders a report on one environment, or on several environments with an overview.
+/// Renders a report on one environment, or a report on several environments with a table of all of them.
 pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     match sections {
         [one] => section::render(mode, one, MOST - WARNING).text,
@@ -73,8 +73,8 @@ fn combined(mode: Mode, sections: &[Section<'_>]) -> String {
     out
 }
 
-/// Returns the importance of an environment. It is highest if services are removed or replaced, and lowest if nothing
-/// changes.
+/// Returns a number that ranks environments by importance. Refused plans and plans with destructive steps rank highest,
+/// and plans without changes rank lowest.
 fn weight(section: &Section<'_>) -> u8 {
     match section.outcome {
         Err(_) => 2,
@@ -89,7 +89,7 @@ fn must_be_seen(plan: &Plan) -> bool {
         || plan.findings.iter().any(Finding::is_refusal)
 }
 
-/// Chooses the most important environments. Returns them in their original order.
+/// Chooses up to `most` environments, the most important ones. Returns them in their original order.
 fn choose_environments<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<&'s Section<'a>> {
     let mut order: Vec<usize> = (0..sections.len()).collect();
     order.sort_by_key(|&at| Reverse(weight(&sections[at])));
@@ -98,8 +98,7 @@ fn choose_environments<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<
     order.into_iter().map(|at| &sections[at]).collect()
 }
 
-/// Renders the parts of the environments. If not all of them fit in full, each part is limited to its share of the
-/// room.
+/// Renders a part for each environment. If the full parts don't fit together, each is limited to its share of the room.
 fn parts(mode: Mode, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
     let whole: Vec<Part> = sections.iter().map(|one| section::render(mode, one, room)).collect();
     let lengths: Vec<usize> = whole.iter().map(|part| part.text.len() + 2).collect();
@@ -110,7 +109,7 @@ fn parts(mode: Mode, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
     fitted.collect()
 }
 
-/// Renders the table of environments.
+/// Renders the table of environments, with one row of totals for each.
 fn overview(words: &Words, sections: &[Section<'_>]) -> String {
     let heads = if words.is_drift {
         ["missing", "changed", "to be replaced", "orphans", "version sets undeclared"]

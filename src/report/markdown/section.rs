@@ -1,4 +1,4 @@
-//! The part of a report for one environment, in as much detail as fits.
+//! Renders the part of a report for one environment, with as much detail as fits.
 
 use std::fmt::Write as _;
 
@@ -13,32 +13,32 @@ use crate::report::graph;
 use crate::report::text::count;
 use crate::report::{Mode, Planned, Section};
 
-/// The maximum number of steps in a graph. A larger graph is unreadable.
+/// The maximum number of steps in a graph. A larger graph would be unreadable.
 const MOST_STEPS: usize = 80;
-/// The maximum number of edges in a graph. GitHub does not render a Mermaid graph with 500 edges.
+/// The maximum number of edges in a graph. GitHub does not render a Mermaid graph with 500 edges or more.
 const MOST_EDGES: usize = 400;
-/// The maximum size of a graph. GitHub does not render a graph with 50,000 characters.
+/// The maximum size of a graph, in bytes. GitHub does not render a graph with 50,000 characters or more.
 const MOST_GRAPH: usize = 40_000;
-/// The maximum number of lines for a service's changes. No report has room for more.
+/// The maximum number of lines for the changes of one service. No report has room for more.
 const MOST_LINES: usize = 4_000;
-/// The maximum number of paths in the line of a service.
+/// The maximum number of paths of changed values that the line about a service names.
 const MOST_PATHS: usize = 4;
-/// The bytes reserved for the sentence that counts unlisted entries.
+/// The number of bytes reserved for the sentence that counts the entries that are not listed.
 const LOUD: usize = 400;
 
-/// The level of detail of changes. The lists of refusals, removals, replacements and conflicts are complete at each
-/// level.
+/// The amount of detail in which changes are shown. Refusals, removals, replacements and conflicts are listed in full
+/// at every level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
-    /// The changes of each service, limited in width and number of lines.
+    /// Shows the changes of each service, limited in width and number of lines.
     Diffs { width: usize, lines: usize, graph: bool },
-    /// One line for each service.
+    /// Shows one line for each service.
     Lines,
-    /// Only the names of services, as many as fit.
+    /// Shows only the names of services, as many as fit.
     Counts,
 }
 
-/// The levels, from the most to the least detail.
+/// All levels of detail. Rendering tries them in this order, from the most to the least detail.
 const LEVELS: [Level; 7] = [
     Level::Diffs { width: 2_000, lines: MOST_LINES, graph: true },
     Level::Diffs { width: 2_000, lines: MOST_LINES, graph: false },
@@ -49,14 +49,15 @@ const LEVELS: [Level; 7] = [
     Level::Counts,
 ];
 
-/// A part of a report, and the number of important entries that it does not list.
+/// The text of a part of a report, and the number of refusals, removals, replacements and conflicts that it does not
+/// list.
 #[derive(Default)]
 pub(super) struct Part {
     pub(super) text: String,
     pub(super) unlisted: usize,
 }
 
-/// Renders an environment's part of a report. If possible, the part has at most `room` bytes.
+/// Renders the part of a report for one environment. If possible, the part has at most `room` bytes.
 pub(super) fn render(mode: Mode, section: &Section<'_>, room: usize) -> Part {
     let words = Words::of(mode);
     let mut text = heading(mode, section);
@@ -77,7 +78,7 @@ pub(super) fn render(mode: Mode, section: &Section<'_>, room: usize) -> Part {
     page.names()
 }
 
-/// The section of one environment while it is rendered.
+/// Builds the part of a report for one environment.
 struct Page<'a> {
     section: &'a Section<'a>,
     planned: Planned<'a>,
@@ -93,7 +94,7 @@ impl<'a> Page<'a> {
         self.planned.plan
     }
 
-    /// Writes everything after the introduction. Returns `None` if the part does not fit.
+    /// Writes everything after the introduction. Returns `None` if the result is longer than the room for it.
     fn body(&mut self, level: Level) -> Option<()> {
         self.shortened = !matches!(level, Level::Diffs { lines: MOST_LINES, .. });
         self.text.push_str(&self.lists_text());
@@ -121,7 +122,7 @@ impl<'a> Page<'a> {
         (self.text.len() <= self.room).then_some(())
     }
 
-    /// Renders the lists of important entries, which are complete.
+    /// Renders the lists of refusals, removals, replacements and conflicts in full.
     fn lists_text(&self) -> String {
         let mut out = caution(self.words, &self.lists, 0);
         for list in self.lists.iter().filter(|list| !list.items.is_empty()) {
@@ -140,11 +141,11 @@ impl<'a> Page<'a> {
         out
     }
 
-    /// Writes the changes of a service in a folded block.
+    /// Writes the changes of a service in a block that is folded at first.
     fn service(&mut self, shown: &ServicePlan, width: usize, lines: usize) {
         let in_plan = Shown { plan: self.plan(), api: self.section.origin.api, service: shown };
         let diff = Diff::of(self.words, in_plan, width, lines);
-        // Steps belong to a plan, not to a drift report.
+        // A drift report has no steps.
         let by_steps = shown.kind == ServiceKind::Replace && !self.words.is_drift;
         if diff.lines.is_empty() && !by_steps {
             return;
@@ -170,7 +171,7 @@ impl<'a> Page<'a> {
         self.text.push_str("</details>\n\n");
     }
 
-    /// Writes one line for each service in a folded block.
+    /// Writes one line for each service, in a block that is folded at first.
     fn lines(&mut self) {
         let plan = self.plan();
         let services = count(plan.services.len(), "service");
@@ -194,7 +195,8 @@ impl<'a> Page<'a> {
         self.text.push_str("\n</details>\n\n");
     }
 
-    /// Writes the names of created and changed services, as many as fit. Returns `None` if not even their numbers fit.
+    /// Writes the names of created and changed services, as many as fit. Returns `None` if there is not even room for
+    /// the number of these services.
     fn counts(&mut self) -> Option<()> {
         let foot = {
             let start = self.text.len();
@@ -226,8 +228,8 @@ impl<'a> Page<'a> {
         kinds.into_iter().filter(|(_, names)| !names.is_empty()).collect()
     }
 
-    /// Writes only names. The names of important entries come first, and the caution at the top counts those that do
-    /// not fit.
+    /// Writes the part with names only, for when no level of detail fits. Refusals, removals, replacements and
+    /// conflicts come first, and the warning at the top counts those that are not listed.
     fn names(mut self) -> Part {
         self.shortened = true;
         let foot = {
@@ -264,7 +266,7 @@ impl<'a> Page<'a> {
         Part { text: self.text, unlisted }
     }
 
-    /// Writes the graph of the steps, or the command that shows it.
+    /// Writes the graph of the steps, or the command that shows the graph if it is not `wanted` or too large.
     fn graph(&mut self, wanted: bool) {
         let plan = self.plan();
         let steps = plan.steps.len();
@@ -287,7 +289,7 @@ impl<'a> Page<'a> {
             writeln!(self.text, "The graph of the {steps} steps is not shown here: run `amigops graph`.\n");
     }
 
-    /// Writes the commit, the base and the plan's fingerprint.
+    /// Writes the last lines of the part: the commit, the base, and the plan's fingerprint.
     fn foot(&mut self) {
         let origin = self.section.origin;
         let short = |text: &str| code(&text.chars().take(12).collect::<String>());
@@ -312,7 +314,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Renders the caution that counts refusals, removals, replacements and conflicts; empty if there are none.
+/// Renders the warning that counts refusals, removals, replacements and conflicts. Returns an empty string if there are
+/// none.
 fn caution(words: &Words, lists: &[List], unlisted: usize) -> String {
     let some = lists.iter().filter(|list| !list.items.is_empty());
     let parts: Vec<String> = some.map(|list| count(list.items.len(), list.noun)).collect();
@@ -332,7 +335,7 @@ fn caution(words: &Words, lists: &[List], unlisted: usize) -> String {
     out
 }
 
-/// Returns the paths of a service's changed values, as text.
+/// Returns the first paths of a service's changed values, to be appended to the line about the service.
 fn paths(plan: &Plan, shown: &ServicePlan) -> String {
     let mut paths: Vec<String> = all(plan, shown).map(|change| change.path.to_string()).collect();
     if shown.kind == ServiceKind::Create {

@@ -1,4 +1,4 @@
-//! Tests of reports on very large plans: they fit, and count what they hide.
+//! Tests of reports on very large plans: a report must stay within the limit, and count what it does not show.
 
 use super::hostile_tests::check;
 use super::tests::{everything, origin, report};
@@ -8,7 +8,7 @@ use crate::plan::tests::build::*;
 use crate::plan::{Options, Origin, Plan};
 use crate::report::Planned;
 
-/// Plans for many services without verifying the plan, which is slow in tests.
+/// Makes a plan for many services, but does not verify it, because that would be slow.
 fn planned(live: Vec<LiveService>, wanted: Vec<DesiredService>) -> Plan {
     let options = Options { prune: true, ..options() };
     crate::plan::plan(&desired(wanted), &snapshot(live), &own_policy(), &options).unwrap()

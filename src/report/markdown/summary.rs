@@ -1,7 +1,7 @@
 //! The summary of an apply as Markdown, for the summary page of a CI job.
 //!
-//! The verdict comes first, then the problems that need an action, then the changes that were made. If the page has no
-//! room for all of them, each list counts its hidden entries.
+//! The verdict comes first, then the problems that the user must solve, then the changes that were made. If there is
+//! not enough room, each list counts the entries that are not shown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,19 +23,19 @@ use crate::report::text::count;
 
 /// The maximum size of the text that says why a run failed, in bytes.
 const REASON: usize = 16_000;
-/// The maximum length of a step's error, in characters.
+/// The maximum length of the error of one step, in characters.
 const ERROR: usize = 1_000;
-/// The bytes reserved for the text around the lists.
+/// The number of bytes reserved for the text outside the lists.
 const AROUND: usize = 6_000;
 
-/// The verdict on an apply.
+/// The verdict on an apply, which the summary begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every step is done.
     Applied,
     /// There was nothing to do, because the live state matched the manifests.
     NothingToDo,
-    /// Some steps failed, and the others are done.
+    /// Some steps failed, and the other steps are done.
     InPart,
     /// A guardrail refused the plan, or the saved plan was stale. Nothing was changed.
     Refused,
@@ -51,9 +51,9 @@ pub enum Verdict {
     Failed,
 }
 
-/// The result of an apply.
+/// The result of an apply, from which the summary is rendered.
 pub struct Ended<'a> {
-    /// The verdict.
+    /// The verdict on the apply, such as `Applied`.
     pub verdict: Verdict,
     /// The exit code of the process.
     pub exit_code: u8,
@@ -63,26 +63,26 @@ pub struct Ended<'a> {
     pub planned: Option<(&'a Plan, &'a Origin)>,
     /// True if a step was started.
     pub has_started: bool,
-    /// The outcome of each step; empty if no step was started.
+    /// The outcome of each step. Empty if no step was started.
     pub report: &'a Report,
-    /// True if the live state matches the plan; `None` if the live state was not read back.
+    /// True if the live state matches the plan when it is read back after the apply. `None` if it was not read back.
     pub converged: Option<bool>,
     /// The known ids of the declared services, by service name.
     pub ids: &'a BTreeMap<ServiceName, ServiceId>,
     /// The services that still differ from their manifests after every step was applied.
     pub differing: &'a [ServiceName],
-    /// The error that ended the run, if there was one, as text of several lines.
+    /// The error that ended the run, as text of several lines. `None` if there was no error.
     pub reason: Option<&'a str>,
-    /// The number of requests sent.
+    /// The number of requests that the run sent.
     pub requests: u64,
     /// The duration of the run.
     pub took: Duration,
 }
 
-/// A list with a title.
+/// A list of entries under a title.
 struct List {
     title: &'static str,
-    /// The meaning of all items, or what the user can do about them.
+    /// Lines above the entries that explain them, or say what the user can do.
     meaning: Vec<String>,
     items: Vec<String>,
 }
@@ -110,7 +110,7 @@ pub fn render(ended: &Ended<'_>) -> String {
 fn verdict(ended: &Ended<'_>) -> String {
     let has_started = ended.has_started;
     let complete = has_started && ended.report.is_complete();
-    // Once a step has started, no verdict may say that nothing was changed.
+    // Once a step has started, the summary must not say that nothing was changed.
     let kept = if has_started {
         "finished steps are kept; plan and apply again to continue"
     } else {
@@ -146,7 +146,7 @@ fn verdict(ended: &Ended<'_>) -> String {
     }
 }
 
-/// Returns a table with the numbers of planned and of finished services.
+/// Renders a table with the number of planned services and the number of finished services.
 fn table(plan: &Plan, report: &Report) -> String {
     let is_done = |shown: &&ServicePlan| {
         shown.steps.iter().all(|step| matches!(report.outcomes.get(step), Some(StepOutcome::Done(_))))
@@ -181,7 +181,7 @@ fn cost(ended: &Ended<'_>) -> String {
     format!("{read_back} · {requests} · {}", seconds(ended.took))
 }
 
-/// Returns all lists. The lists that need an action come first.
+/// Returns the lists that have entries. The lists that the user must act on come first.
 fn all(ended: &Ended<'_>) -> Vec<List> {
     let differing = ended.differing.iter().map(|name| code(name.as_str())).collect();
     let mut lists = vec![List {
@@ -250,7 +250,7 @@ fn not_attempted(left: &[Unfinished<'_>]) -> List {
     List { title: "Not attempted", meaning, items: not_attempted.iter().map(item).collect() }
 }
 
-/// Returns the list of services that have a new id, with the old and the new ids.
+/// Returns the list of replaced services, with the old and the new id of each.
 fn replaced(plan: &Plan, ended: &Ended<'_>) -> List {
     let replaced = plan.steps.iter().filter_map(|step| {
         let Action::HandOver { old, .. } = &step.action else { return None };
@@ -284,7 +284,7 @@ fn created(plan: &Plan, ended: &Ended<'_>) -> List {
     List { title: "Created", meaning: Vec::new(), items: created.collect() }
 }
 
-/// Writes the lists, each limited to its share of the room.
+/// Writes the lists. Each list is limited to its share of the available room.
 fn lists(out: &mut String, lists: &[List]) {
     let room = MOST.saturating_sub(out.len() + AROUND);
     let lengths: Vec<usize> =
@@ -306,7 +306,7 @@ fn lists(out: &mut String, lists: &[List]) {
 }
 
 /// Returns an arrow and the id of the service that replaced a retired one, even if an earlier run created it.
-/// Applications that use the old id need the new one. The text is empty if there is no such service.
+/// Applications that use the old id need the new one. Returns an empty string if there is no new service.
 fn successor(step: &Step, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let Action::Retire { id: old, .. } = &step.action else { return String::new() };
     match ids.get(&step.service) {

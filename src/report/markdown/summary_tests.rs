@@ -8,7 +8,7 @@ use crate::apply::{StepFailure, StepOutcome, StopReason};
 use crate::plan::{Origin, Step, StepId};
 use crate::report::outcomes_tests::in_every_way;
 
-/// Renders the summary of a run, after a change of its result.
+/// Applies `change` to the result of a run, and renders the summary of that result.
 fn summary_of<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
     let mut ended = Ended {
         verdict: Verdict::Failed,
@@ -176,7 +176,7 @@ fn the_verdict_on_a_stopped_run_depends_on_its_progress() {
     }
 }
 
-/// Every verdict, with known and unknown outcomes of started steps.
+/// Checks verdicts that can be given both before and after the first step has started.
 #[test]
 fn after_the_first_step_no_verdict_says_that_nothing_was_changed() {
     for verdict in

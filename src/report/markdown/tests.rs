@@ -29,7 +29,7 @@ pub(super) fn report(plan: &Plan) -> String {
     render(Mode::Plan, &[Section { origin: &origin(), outcome: Ok(planned) }])
 }
 
-/// A plan with every kind of change.
+/// Returns a plan with every kind of change.
 pub(crate) fn everything() -> Plan {
     let mut support = live("s2", "Adaptive Support", "A1");
     support.description = "First line.\nHelps members.\nLast line.".to_owned();

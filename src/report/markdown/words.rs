@@ -1,17 +1,17 @@
-//! The texts that differ between a plan and a drift report.
+//! The strings that differ between a plan and a drift report.
 //!
-//! A plan describes what an apply will do. A drift report describes the current state, and must not sound as if
-//! anything will be changed.
+//! A plan describes changes that an apply will make. A drift report describes the current state, and must not sound as
+//! if anything will be changed.
 
 use crate::plan::ServiceKind;
 use crate::report::Mode;
 
-/// The texts of one kind of report.
+/// The strings of one kind of report.
 pub(super) struct Words {
     pub(super) is_drift: bool,
     /// The command that shows the complete report.
     pub(super) command: &'static str,
-    /// The beginning of the caution that counts refusals, removals, replacements and conflicts.
+    /// The beginning of the warning that counts refusals, removals, replacements and conflicts.
     pub(super) alarm: &'static str,
     pub(super) removals: &'static str,
     pub(super) replacements: &'static str,
@@ -51,7 +51,7 @@ static DRIFT: Words = Words {
 };
 
 impl Words {
-    /// Returns the texts for a kind of report.
+    /// Returns the strings for reports of this kind.
     pub(super) fn of(mode: Mode) -> &'static Self {
         if mode.is_drift() { &DRIFT } else { &PLAN }
     }

@@ -1,10 +1,10 @@
-//! The text of a page that shows one of each kind of change.
+//! Checks the text of a page that shows one change of each kind.
 
 use super::super::render;
 use crate::report::markdown::tests::{everything, origin};
 use crate::report::{Mode, Planned, Section};
 
-/// Returns the texts of a page, one line for each text between two tags, without the style and the script.
+/// Returns the text of a page without the style and the script. Each text between two tags has a line of its own.
 fn words_of_page(page: &str) -> String {
     let body = page.split_once("<body").map_or(page, |(_, body)| body);
     let body = body.split("<script").next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Tests with texts that try to break out of the page or to forge parts of it.
+//! Tests with strings that try to break out of the page or to forge parts of it.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -25,7 +25,7 @@ const HOSTILE: &[&str] = &[
     "\n\n\n",
 ];
 
-/// Returns a changed version set in which every text is this one.
+/// Returns a changed version set in which every string is `text`.
 fn changed_set(text: &str) -> VersionSetChange {
     let field = VersionSetField::Other(text.to_owned());
     VersionSetChange {
@@ -35,7 +35,7 @@ fn changed_set(text: &str) -> VersionSetChange {
     }
 }
 
-/// Returns a plan in which every text is this one.
+/// Returns a plan in which every string that a user could choose is `text`.
 fn spoiled(text: &str) -> Plan {
     let mut plan = every_kind();
     let name = ServiceName::new(text);
@@ -75,7 +75,7 @@ fn spoiled(text: &str) -> Plan {
     plan
 }
 
-/// Returns a page of two environments in which every text is this one.
+/// Returns a page about two environments, in which every string that a user could choose is `text`.
 fn spoiled_page(text: &str) -> String {
     let plan = spoiled(text);
     let mut origin = origin(text);
@@ -88,7 +88,7 @@ fn spoiled_page(text: &str) -> String {
     crate::report::html::render(Mode::Plan, &sections)
 }
 
-/// Returns the elements of a page in order, with their classes.
+/// Returns the name and the class of each element of a page, in order.
 fn skeleton(page: &str) -> Vec<String> {
     let tags = tokens(page).tags;
     tags.iter().map(|tag| format!("{} {:?}", tag.name, tag.attributes.get("class"))).collect()
@@ -110,7 +110,7 @@ fn hostile_texts_stay_text() {
 
 #[test]
 fn texts_do_not_change_the_structure_of_a_page() {
-    // Texts of the same shape without a meaning to a browser.
+    // Replaces each character that has a meaning to a browser by one that has none.
     let plain = |text: &str| {
         let pairs = [('<', '‹'), ('>', '›'), ('&', '+'), ('"', '\\'), ('\'', '’')];
         pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(*from, &to.to_string()))

@@ -1,4 +1,4 @@
-//! Tests of pages of plans: their content, and that untrusted text can not change their structure.
+//! Tests of HTML pages: their content, and that untrusted text can not change their structure.
 
 mod everything;
 mod hostile;
@@ -34,7 +34,7 @@ fn page(plan: &Plan) -> String {
     )
 }
 
-/// Returns the part of a page from one text up to and including another.
+/// Returns the part of a page from the first `from` to the next `to`, including both.
 #[track_caller]
 fn part<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     let begin = page.find(from).unwrap_or_else(|| panic!("no {from} in {page}"));

@@ -1,4 +1,4 @@
-//! Parses a page, and checks it: only known elements and attributes, and every element closed.
+//! Parses an HTML page and checks that it has only known elements and attributes, and that every element is closed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +50,7 @@ pub(super) struct Tag {
     pub(super) attributes: BTreeMap<String, String>,
 }
 
-/// A parsed page.
+/// The content of a parsed page: its start tags and its text.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) tags: Vec<Tag>,
@@ -58,7 +58,7 @@ pub(super) struct Tokens {
     pub(super) text: String,
 }
 
-/// Parses a page. Panics if it has anything that we never write.
+/// Parses a page. Panics if the page contains anything that our renderer never writes.
 #[track_caller]
 pub(super) fn tokens(page: &str) -> Tokens {
     let found = tokens_of(page.strip_prefix("<!DOCTYPE html>\n").expect("it begins with a doctype"));
@@ -66,7 +66,7 @@ pub(super) fn tokens(page: &str) -> Tokens {
     found
 }
 
-/// Parses a part of a page.
+/// Parses a fragment of a page.
 #[track_caller]
 pub(super) fn tokens_of(part: &str) -> Tokens {
     let mut rest = part;
@@ -98,7 +98,7 @@ pub(super) fn tokens_of(part: &str) -> Tokens {
     found
 }
 
-/// Returns a text with single spaces between words.
+/// Returns the text with single spaces between words.
 pub(super) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -122,7 +122,8 @@ fn parsed(tag: &str) -> Tag {
     Tag { name: name.to_owned(), attributes }
 }
 
-/// Unescapes a text. Panics on unknown escapes and on characters that must be escaped.
+/// Replaces the escapes in a text by their characters. Panics on unknown escapes and on characters that must be
+/// escaped.
 fn unescape(text: &str) -> String {
     assert!(!text.contains(['<', '>', '"', '\'']), "not escaped: {text}");
     let mut out = String::new();
@@ -146,17 +147,18 @@ fn unescape(text: &str) -> String {
 }
 
 impl Tokens {
-    /// Returns the values of an attribute.
+    /// Returns the values of all attributes with this name.
     pub(super) fn all(&self, attribute: &str) -> Vec<&str> {
         self.tags.iter().filter_map(|tag| tag.attributes.get(attribute)).map(String::as_str).collect()
     }
 
-    /// Returns the number of elements with a name.
+    /// Returns the number of elements with this name.
     pub(super) fn count(&self, name: &str) -> usize {
         self.tags.iter().filter(|tag| tag.name == name).count()
     }
 
-    /// Checks the rules that every page must keep.
+    /// Panics unless ids are unique, links lead to ids, elements that occur once do so, and heading levels are not
+    /// skipped.
     #[track_caller]
     fn sound(&self) {
         let ids: BTreeSet<&str> = self.all("id").into_iter().collect();
