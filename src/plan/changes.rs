@@ -18,17 +18,17 @@ pub struct ServiceChanges {
     pub version_sets: Vec<VersionSetChange>,
 }
 
-/// The cause of a change, found by the manifests at a base commit.
+/// The reason for a change, found by comparing with the manifests of a base commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// The manifests have changed since the base.
+    /// The manifests have changed since the base commit.
     Manifest,
-    /// The live state has changed since the base, but not by the manifests.
+    /// The live state has changed since the base commit, but the manifests have not.
     Drift,
-    /// Both have changed, and differ.
+    /// The manifests and the live state have both changed since the base commit, to different values.
     Both,
-    /// This branch is behind the base's branch, which has the live value.
+    /// The base branch has newer commits, and they declare the live value.
     Behind,
 }
 

@@ -77,14 +77,10 @@ pub(super) fn content(
     }
 }
 
-<<<<<<< HEAD
 /// Returns true if a service is active after the plan. `base` is the live service, if there is one.
 ///
 /// A declared service is in service: a manifest without `active` wants it active. Only with `active` in
 /// `lifecycle.ignore`, a live service stays as it is.
-=======
-/// Returns true if a service will be active according to its manifest. `base` is the live service, if there is one.
->>>>>>> r-plan
 pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> bool {
     match base {
         Some(live) if ignores_active(wanted) => live.active,
@@ -92,13 +88,8 @@ pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> 
     }
 }
 
-<<<<<<< HEAD
 /// Returns true if a manifest explicitly asks for an inactive service. If it only ignores `active`, the result is
 /// false.
-=======
-/// Returns true if a manifest explicitly asks for an inactive service. Returns false if the manifest only leaves an
-/// inactive service as it is.
->>>>>>> r-plan
 pub(super) fn wants_inactive(wanted: &DesiredService) -> bool {
     wanted.active == Some(false) && !ignores_active(wanted)
 }

@@ -138,7 +138,6 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
     problems
 }
 
-<<<<<<< HEAD
 /// Returns the inactive service without an owner that a manifest with `active: false` adopts, or `None` if there is
 /// none.
 ///
@@ -173,10 +172,7 @@ fn find_inactive_to_adopt<'a>(
     }
 }
 
-/// Returns the matches, each with the former services that must still be retired.
-=======
 /// Builds the result of matching: each match with the former services that must still be retired.
->>>>>>> r-plan
 fn finish(mut matcher: Matcher<'_>) -> Identity<'_> {
     let abandoned = std::mem::take(&mut matcher.abandoned);
     let findings = std::mem::take(&mut matcher.findings);

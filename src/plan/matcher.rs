@@ -187,7 +187,6 @@ impl<'a> Matcher<'a> {
         }
     }
 
-<<<<<<< HEAD
     /// Returns the inactive services with this name that have no owner and belong to no manifest.
     pub(super) fn inactive_without_owner(&self, name: &ServiceName) -> Vec<&'a LiveService> {
         let named = self.by_name.get(name).into_iter().flatten().copied();
@@ -197,11 +196,8 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Returns the service with this name, or `None` if there is none or if the name could mean several services.
-=======
     /// Returns the service with this name, unless it already belongs to another manifest. Returns `None` if no service
     /// has the name, or if the name could mean several services.
->>>>>>> r-plan
     pub(super) fn find_clear_holder(&self, name: &ServiceName) -> Option<&'a LiveService> {
         self.find_holder(name).ok().flatten()
     }

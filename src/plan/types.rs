@@ -277,13 +277,9 @@ pub struct Summary {
     pub replace: usize,
     /// The number of services to retire, not including the old services of replacements.
     pub retire: usize,
-<<<<<<< HEAD
-    /// Inactive services that are activated. Each also counts as a changed or replaced service.
+    /// The number of inactive services to activate. Each also counts as a changed or replaced service.
     pub reactivate: usize,
-    /// Services without an owner that get the ownership tag.
-=======
     /// The number of services without an owner that get the ownership tag.
->>>>>>> r-manifest
     pub adopt: usize,
     /// The number of version sets to create.
     pub version_sets_created: usize,

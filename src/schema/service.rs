@@ -34,8 +34,8 @@ struct Service {
     /// it has at most 2000 characters.
     #[schemars(extend("examples" = ["Coaches members on nutrition, exercise and medication."]))]
     description: Option<String>,
-    /// Activates (`true`) or deactivates (`false`) the service. Without this key, a new service is active, and an
-    /// existing service stays active or inactive.
+    /// Activates (`true`) or deactivates (`false`) the service. Without this key, the service is active: an inactive one
+    /// is activated. `lifecycle.ignore: [active]` leaves an existing service as it is.
     active: Option<bool>,
     /// The complete list of terms that speech recognition should know. On Classic, at most 20 terms, each of one to
     /// three lower-case words (a–z and `-`). On Platform, at most 500 terms, each of 1 to 128 characters.

@@ -103,12 +103,8 @@ fn chain_after_going_back() -> Snapshot {
     reverted
 }
 
-<<<<<<< HEAD
 /// An operator deactivated the service and activated the one before it. The next run undoes that, unless the manifest
 /// ignores `active`.
-=======
-/// An operator deactivated the service and activated its former service again. The manifest does not set `active:`.
->>>>>>> r-plan
 #[test]
 fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active_is_ignored() {
     let reverted = chain_after_going_back();
@@ -128,7 +124,6 @@ fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active
     assert_snapshot!(steps(&plan), @"1 retire 65f0c1bb0000000000000002 (delete)");
     // If the manifest wants the service to be active, the former service is retired after the activation.
     let mut desired = coach("A3", Retire::Deactivate);
-<<<<<<< HEAD
     for active in [None, Some(true)] {
         desired.services.get_mut("Coach").expect("declared").active = active;
         assert_eq!(
@@ -137,15 +132,7 @@ fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active
              2 retire 65f0c1bb0000000000000002 (deactivate) active=false after 1"
         );
     }
-    // If it wants the service inactive, the former one is retired, too.
-=======
-    desired.services.get_mut("Coach").expect("declared").active = Some(true);
-    assert_snapshot!(steps(&plan_and_verify(&desired, &reverted, &platform())), @r"
-    1 update 65f0c1cc0000000000000003 active=true
-    2 retire 65f0c1bb0000000000000002 (deactivate) active=false after 1
-    ");
     // If the manifest wants the service to be inactive, the former service is retired, too.
->>>>>>> r-plan
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(steps(&plan_and_verify(&desired, &reverted, &platform())), @"1 retire 65f0c1bb0000000000000002 (deactivate) active=false");
 }
@@ -201,13 +188,8 @@ fn a_replacement_of_a_service_that_has_not_taken_its_name_goes_on() {
         service.active = false;
     }
     let unfinished = snapshot([first, second, third]);
-<<<<<<< HEAD
     assert_snapshot!(steps(&plan_and_verify(&coach("A3", Retire::Deactivate), &unfinished, &platform())), @"1 hand over 65f0c1bb0000000000000002 name=Coach (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Coach active=true");
-    // If its replacement is no longer wanted, the newest one is abandoned in the same run.
-=======
-    assert_snapshot!(steps(&plan_and_verify(&coach("A3", Retire::Deactivate), &unfinished, &platform())), @"1 hand over 65f0c1bb0000000000000002 name=Coach (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Coach");
     // If the second replacement is no longer wanted, its new service is abandoned in the same run.
->>>>>>> r-plan
     assert_snapshot!(steps(&plan_and_verify(&coach("A2", Retire::Deactivate), &unfinished, &platform())), @r"
     1 update 65f0c1bb0000000000000002 name=Coach active=true
     2 abandon 65f0c1cc0000000000000003 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by

@@ -62,11 +62,7 @@ fn a_new_service_whose_old_one_is_gone_is_activated() {
     assert_snapshot!(plan.findings[0].message, @"it is activated, because the service that it was created to replace is gone");
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 name=Coach");
-<<<<<<< HEAD
     // So is a new service that took over earlier and was deactivated later.
-=======
-    // A new service that was in use before and was deactivated later stays inactive.
->>>>>>> r-plan
     desired.services.get_mut("Coach").expect("declared").active = None;
     interrupted.services[0].name = "Coach".into();
     assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 active=true");

@@ -25,13 +25,8 @@ fn renamed(name: &str, from: &str, agent: &str) -> DesiredService {
     service
 }
 
-<<<<<<< HEAD
 /// The replacement of Echo was interrupted, and the next commit renames Echo to Carol. A service named Carol exists
 /// already. It keeps its name, and is activated if necessary.
-=======
-/// The replacement of Echo was interrupted, and the next commit renames Echo to Carol. A service named Carol already
-/// exists and is not changed.
->>>>>>> r-plan
 #[test]
 fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let desired = desired([renamed("Carol", "Echo", "A2")]);
