@@ -39,8 +39,8 @@ pub fn services<'a>(context: &ImportContext<'a>, scope: &Scope) -> (Vec<&'a Live
 }
 
 /// Selects one of several services with the same name: the one that planning would match with a manifest. It is the
-/// active one, or else the only inactive one that the project owns. Returns an error with the reason if no service can
-/// be selected.
+/// active one, or else the only inactive one that the project owns, or else the only inactive one without an owner.
+/// Returns an error with the reason if no service can be selected.
 fn select_one<'a>(
     context: &ImportContext<'_>,
     scope: &Scope,
@@ -55,7 +55,9 @@ fn select_one<'a>(
     } else if !owned.is_empty() {
         owned
     } else if asked {
-        namesakes.to_vec()
+        let free: Vec<_> =
+            namesakes.iter().copied().filter(|service| ownership.is_free(&service.tags)).collect();
+        if free.is_empty() { namesakes.to_vec() } else { free }
     } else {
         return Ok(None);
     };

@@ -218,6 +218,31 @@ on_both_apis! {
         assert!(off.contains("active: false\n"), "{off}\n{}", all.stdout);
     }
 
+    /// Import, apply, import and plan again: an inactive service that nobody owned is managed as it was.
+    fn an_import_of_all_services_is_a_fixed_point(api: Api) {
+        let lab = lab(api);
+        let mut off = named(&lab, "Off", "Coach Maya");
+        off.is_active = false;
+        lab.add(off);
+        lab.run(&["import", "--out", "services", "--all"]).expect(0);
+        let imported = texts(&lab);
+        let plan = lab.run(&["plan"]).expect(0);
+        assert!(plan.stdout.contains("0 to create") && plan.stdout.contains("to adopt"), "{}", plan.stdout);
+        lab.apply().expect(0);
+        let services = lab.services();
+        assert_eq!(services.iter().filter(|service| service.name == "Off").count(), 1);
+        assert!(services.iter().all(|service| service.name != "Off" || !service.is_active));
+        lab.run(&["plan", "--detailed-exitcode"]).expect(0);
+        lab.run(&["import", "--out", "services", "--all"]).expect(0);
+        assert_eq!(texts(&lab), imported);
+        // A service that is switched off later gets `active: false`, so that accepting it needs no other edit.
+        let other = services.into_iter().find(|service| service.is_active).expect("one is active");
+        lab.change(&other.id, |service| service.is_active = false);
+        lab.run(&["drift"]).expect(2);
+        lab.run(&["import", "--out", "services"]).expect(0);
+        lab.run(&["drift"]).expect(0);
+    }
+
     fn manifests_are_updated_in_place(api: Api) {
         let lab = lab(api);
         lab.manifests(

@@ -11,8 +11,7 @@ use amigops_emulator::World;
 use crate::harness::{EMPTY, Lab, ORGANIZATION, WORKSPACE, service};
 
 /// Additional lines of the two manifests of [`applied_lab`].
-const DESK: &str = "active: true
-tags: {tier: gold}
+const DESK: &str = "tags: {tier: gold}
 version_sets: {release: {agent_version: 2, context_graph_version: 1}, dev: {agent_version: 1}}
 ";
 

@@ -49,6 +49,20 @@ on_both_apis! {
         }
     }
 
+    fn a_pruned_service_is_reactivated_when_its_manifest_comes_back(api: Api) {
+        let lab = lab(api, "");
+        lab.run(PRUNE).expect(0);
+        let id = lab.services().into_iter().find(|service| service.name == "Summer").expect("kept").id;
+        let pruned = desk();
+        lab.manifests(&format!("{pruned}---\nservice: Summer\nagent: One\ncontext_graph: Flow\n"));
+        let run = lab.run(&["plan", "--color", "never"]).expect(0);
+        assert!(run.stdout.contains("1 to reactivate") && run.stdout.contains("false → true"), "{}", run.stdout);
+        lab.apply().expect(0);
+        assert_eq!(state(&lab, "Summer"), Some((true, ours())));
+        assert_eq!(lab.active("Summer").id, id);
+        lab.run(&["plan", "--detailed-exitcode"]).expect(0);
+    }
+
     fn orphans_with_retire_keep_stay_active_and_unowned(api: Api) {
         let lab = lab(api, "defaults: {lifecycle: {retire: keep}}\n");
         let run = lab.run(&["plan", "--prune", "--color", "never"]).expect(0);
