@@ -55,7 +55,11 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
 
 /// Returns a message about the first rule that a state in the history breaks. The services named in `stay_active`
 /// must stay active or be replaced.
-fn find_violation(history: &[Rows], stay_active: &[&str]) -> Option<String> {
+fn find_violation(history: &[Rows], pair: &Pair) -> Option<String> {
+    let stay_active = &pair.stay_active;
+    // A manifest activates the service that it declares.
+    let is_declared =
+        |name: &str| pair.manifests.iter().any(|manifests| manifests.services.contains_key(name));
     let start = history.first()?;
     let mut chains: BTreeMap<&String, BTreeSet<String>> = start
         .iter()
@@ -87,7 +91,7 @@ fn find_violation(history: &[Rows], stay_active: &[&str]) -> Option<String> {
             if was_active && !row.active {
                 retired.insert(id);
             }
-            if row.active && !was_active && retired.contains(id) {
+            if row.active && !was_active && retired.contains(id) && !is_declared(&row.name) {
                 return Some(format!("{} ({id}) is active again", row.name));
             }
             if let Some(old) = &row.replaces {
@@ -148,7 +152,9 @@ async fn run_pair(api: Api, pair: &Pair, delay: Duration, plans_late: bool, last
         let history = history.lock().expect("no panic");
         Some(format!("{why}\nthe runs: {failures:#?}\nat the end: {:#?}", history.last()))
     };
-    if let Some(why) = find_violation(&history.lock().expect("no panic").clone(), &pair.stay_active) {
+    // `problem` locks the history, too, so the lock must not be held here.
+    let states = history.lock().expect("no panic").clone();
+    if let Some(why) = find_violation(&states, pair) {
         return problem(why);
     }
     org.process_all();
