@@ -1,7 +1,7 @@
 //! The only module that reads environment variables, the clock and randomness.
 //!
 //! All other code gets an [`Env`] as an argument, so that tests can replace it.
-#![allow(clippy::disallowed_methods, reason = "this is the one room that may")]
+#![allow(clippy::disallowed_methods, reason = "only this module may call these functions")]
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -249,7 +249,8 @@ fn message(failure: &Failure, colors: bool) -> String {
         Failure::Other { message, hints } => text::error(message, hints),
         Failure::OutOfTime { timeout } => text::error(
             &format!("the run did not finish within --timeout ({} s)", timeout.as_secs_f64()),
-            &["use a longer --timeout, or --only to do less; finished steps are kept".to_owned()],
+            &["use a longer --timeout, or use --only to change fewer services; finished steps are kept"
+                .to_owned()],
         ),
         Failure::Declined => "Nothing was changed.\n".to_owned(),
         Failure::Refused { message, details, hints } => text::refusal(message, details, hints),

@@ -107,7 +107,9 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         match target {
             Target::Live(id) => Ok(id.clone()),
             Target::Created(step) => self.created.borrow().get(step).cloned().ok_or_else(|| {
-                ApiError::setup(format!("internal error: step {step} has not created its service yet"))
+                ApiError::setup(format!(
+                    "internal error: step {step} has not created the service of this step yet"
+                ))
             }),
         }
     }

@@ -34,7 +34,7 @@ impl<A: WriteApi> StepContext<'_, A> {
                 Ok(None) => return Err(error),
                 Err(unread) => {
                     return Err(error.hint(format!(
-                        "can't check whether it was applied ({unread}): run `amigops plan` to see"
+                        "can't check whether the service was created ({unread}): run `amigops plan` to see"
                     )));
                 }
             }

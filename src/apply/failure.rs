@@ -33,7 +33,9 @@ pub enum StepFailure {
         undo: UndoOutcome,
     },
     /// Another run created the same service at the same time.
-    #[error("a concurrent apply created {other}; our copy {own} was marked abandoned; plan again")]
+    #[error(
+        "another run created the same service, {other}, at the same time; the copy of this run, {own}, was marked as abandoned; plan again"
+    )]
     Duplicate {
         /// The service that the other run created.
         other: ServiceId,
@@ -74,7 +76,7 @@ impl fmt::Display for LiveChange {
             return write!(f, "service `{service}` ({id}) was deleted, or is hidden from the API key's user");
         };
         let (before, after) = (shorten(before), shorten(after));
-        write!(f, "`{path}` of `{service}` ({id}) was {before} when planned, now {after}")
+        write!(f, "`{path}` of `{service}` ({id}) was {before} when the plan was made, and is {after} now")
     }
 }
 
@@ -101,7 +103,7 @@ fn list_changes(changes: &[LiveChange]) -> String {
 
 fn describe_successor(successor: Option<&ServiceId>) -> String {
     successor.map_or_else(String::new, |id| {
-        format!("; service {id} has taken its place, perhaps because of another run")
+        format!("; service {id} has replaced this service, perhaps because of another run")
     })
 }
 
@@ -112,14 +114,14 @@ pub enum UndoOutcome {
     #[error("the old service has its name back")]
     NameRestored,
     /// Another active service has the name of the old service, so nothing was undone.
-    #[error("service {0} has taken the name meanwhile, perhaps because of another run; plan again")]
+    #[error("service {0} has taken the name in the meantime, perhaps because of another run; plan again")]
     NameTaken(ServiceId),
     /// Another client renamed or deleted the old service after this run renamed it, so nothing was undone.
     #[error("the old service has changed since it was renamed ({0}), so it was not renamed back; plan again")]
     OldServiceChanged(Box<LiveChange>),
     /// The services could not be read in time, so nothing was undone.
     #[error(
-        "can't tell which service has the name ({error}), so nothing was undone; unless the new service is active, no service has the name `{name}` now: apply again as soon as possible to finish the replacement"
+        "can't find out which service has the name `{name}` ({error}), so nothing was undone; if the new service is not active, no service has the name `{name}` now: apply again as soon as possible to finish the replacement"
     )]
     HolderUnknown {
         /// The name that should have moved from the old to the new service.

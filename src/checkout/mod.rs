@@ -51,15 +51,15 @@ impl PathError {
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Outside => f.write_str("it leads out of the project directory"),
-            Self::InGitDirectory => f.write_str("it leads into a `.git` directory"),
+            Self::Outside => f.write_str("the path leads out of the project directory"),
+            Self::InGitDirectory => f.write_str("the path leads into a `.git` directory"),
             Self::Link(part) => {
                 write!(f, "`{}` is a symbolic link, which is not allowed here", part.display())
             }
             Self::IsDirectory => f.write_str("it is a directory"),
-            Self::NotRegular => f.write_str("it is not a regular file"),
-            Self::TooLarge(bytes) => write!(f, "it is larger than the limit of {} MB", bytes >> 20),
-            Self::NotUtf8 => f.write_str("it is not UTF-8"),
+            Self::NotRegular => f.write_str("the path is not a regular file"),
+            Self::TooLarge(bytes) => write!(f, "the file is larger than the limit of {} MB", bytes >> 20),
+            Self::NotUtf8 => f.write_str("the file is not UTF-8"),
             Self::Io(error) => error.fmt(f),
         }
     }

@@ -42,7 +42,7 @@ impl Directory {
     fn without_link(&self, name: &Path) -> io::Result<PathBuf> {
         let path = self.0.join(name);
         if fs::symlink_metadata(&path).is_ok_and(|about| about.is_symlink()) {
-            return Err(io::Error::other("it is a symbolic link"));
+            return Err(io::Error::other("the path is a symbolic link"));
         }
         Ok(path)
     }

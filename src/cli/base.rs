@@ -69,15 +69,15 @@ pub(super) fn read(
     let git = Git::open(root, context.env)?;
     let head = git
         .head()?
-        .ok_or_else(|| Failure::other("--base compares with a commit, but this repository has none"))?;
+        .ok_or_else(|| Failure::other("--base compares with a commit, but this repository has no commits"))?;
     let tip = git.commit(reference)?.ok_or_else(|| unknown(&git, reference))?;
     let (commit, upstream) = match git.merge_base(&tip, &head)? {
         Some(shared) if shared == tip => (tip, None),
         Some(shared) => (shared, Some(tip)),
         None if git.is_shallow() => {
             context.ui.note(&format!(
-                "note: this clone is too shallow to find the last commit that `{reference}` and HEAD share: \
-                 `{reference}` itself is the base, and `behind` can't be detected (fetch all with `fetch-depth: 0`)",
+                "note: this clone is too shallow to find the last commit that `{reference}` and HEAD share, \
+                 so `{reference}` itself is the base and the cause `behind` can't be detected (fetch all commits with `fetch-depth: 0`)",
                 reference = visible(reference)
             ));
             (tip, None)
@@ -139,8 +139,9 @@ fn unreadable(recorded: &plan::Base, commit: &str) -> Failure {
 fn unknown(git: &Git, reference: &str) -> Failure {
     let failure = Failure::other(format!("--base: this clone has no commit named `{reference}`"));
     let failure = match reference.split_once('/') {
-        Some(("origin", branch)) => failure
-            .hint(format!("fetch it: `git fetch --depth=1 origin +{branch}:refs/remotes/origin/{branch}`")),
+        Some(("origin", branch)) => failure.hint(format!(
+            "fetch this branch: `git fetch --depth=1 origin +{branch}:refs/remotes/origin/{branch}`"
+        )),
         _ => failure.hint("list the names with `git branch --all` and `git tag`"),
     };
     if git.is_shallow() {
@@ -153,7 +154,7 @@ fn unknown(git: &Git, reference: &str) -> Failure {
 
 fn unrelated(reference: &str) -> Failure {
     Failure::other(format!("--base: `{reference}` and HEAD share no commit"))
-        .hint("use the branch that this one will be merged into")
+        .hint("use the branch into which this branch will be merged")
 }
 
 /// Reads the manifests at one commit. Prints a warning and returns `None` if they are invalid. If the commit does not
@@ -169,7 +170,7 @@ fn read_commit(
     let reference = &visible(reference);
     let empty = |what: &str| {
         context.ui.note(&format!(
-            "note: at commit {short} (from --base {reference}) {what}: every change counts as made on this branch"
+            "note: at commit {short} (from --base {reference}) {what}, so every change counts as made on this branch"
         ));
         Ok(Some(CommitState::default()))
     };

@@ -162,15 +162,16 @@ impl SandboxFiles<'_> {
     fn open_state(&self) -> Result<File, Failure> {
         checkout::open_own(self.root, self.state).map_err(|error| {
             let name = self.name(self.state);
-            Failure::other(format!("can't open the sandbox's state `{name}`: {error}"))
+            Failure::other(format!("can't open the sandbox's state file `{name}`: {error}"))
                 .hint("`state:` in the environment must name a regular file inside the project")
         })
     }
 
     fn read_seed(&self) -> Result<Seed, Failure> {
         let Some(path) = self.seed else { return Ok(Seed::default()) };
-        let text = checkout::read_text(self.root, path, MAX_SEED_BYTES)
-            .map_err(|error| Failure::other(format!("can't read the seed `{}`: {error}", self.name(path))))?;
+        let text = checkout::read_text(self.root, path, MAX_SEED_BYTES).map_err(|error| {
+            Failure::other(format!("can't read the seed file `{}`: {error}", self.name(path)))
+        })?;
         parse_seed(path, &text)
     }
 
@@ -237,7 +238,7 @@ pub(super) fn start(options: Options) -> Result<Server, Failure> {
         let failure = Failure::other(format!("can't start the emulator: {message}"));
         match error {
             StartError::Store(StoreError::InUse(_)) => {
-                failure.hint("wait until that process ends, or stop it")
+                failure.hint("wait until that process ends, or stop that process")
             }
             _ => failure,
         }
@@ -247,7 +248,7 @@ pub(super) fn start(options: Options) -> Result<Server, Failure> {
 /// Reads a seed file that the user names on the command line.
 pub(super) fn read_seed(file: &Path) -> Result<Seed, Failure> {
     let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::other(format!("can't read the seed `{}`: {error}", file.display())))?;
+        .map_err(|error| Failure::other(format!("can't read the seed file `{}`: {error}", file.display())))?;
     parse_seed(file, &text)
 }
 

@@ -154,7 +154,9 @@ fn read_secret(
             (Some(value), None) => return Ok(Ok(value.trim().into())),
             (None, Some(file)) => {
                 let text = std::fs::read_to_string(&file).map_err(|error| {
-                    Failure::other(format!("can't read the file `{file}`, which {file_name} names: {error}"))
+                    Failure::other(format!(
+                        "can't read the file `{file}` that the variable {file_name} names: {error}"
+                    ))
                 })?;
                 return Ok(Ok(text.trim().into()));
             }
@@ -168,7 +170,8 @@ fn read_secret(
     }
     let (all, is) = (names.join(" and "), if names.len() == 1 { "is" } else { "are" });
     let files = names.iter().map(|name| format!("{name}_FILE")).collect::<Vec<_>>().join(" or ");
-    let hint = format!("set {}, or set {files} to the path of a file with the value", names.join(" or "));
+    let hint =
+        format!("set {}, or set {files} to the path of a file that contains the value", names.join(" or "));
     Ok(Err(MissingSetting { what, unset: Some(format!("{all} {is} not set")), hint }))
 }
 
@@ -214,7 +217,7 @@ mod tests {
         assert!(both.is_err_and(|error| error.contains("both AMIGO_API_KEY and AMIGO_API_KEY_FILE are set")));
         insta::assert_snapshot!(secret_of(&[], &names).expect_err("nothing is set"), @r"
         environment `prod` has no API key: PLATFORM_API_KEY and AMIGO_API_KEY are not set
-        set PLATFORM_API_KEY or AMIGO_API_KEY, or set PLATFORM_API_KEY_FILE or AMIGO_API_KEY_FILE to the path of a file with the value
+        set PLATFORM_API_KEY or AMIGO_API_KEY, or set PLATFORM_API_KEY_FILE or AMIGO_API_KEY_FILE to the path of a file that contains the value
         ");
     }
 
@@ -231,8 +234,8 @@ mod tests {
         insta::assert_snapshot!(words(&missing.failure("prod")), @r"
         environment `prod` has no organization, no API key id and no user
         set `organization:` in amigops.yaml, or the variable AMIGO_ORGANIZATION_ID
-        AMIGO_API_KEY_ID is not set: set AMIGO_API_KEY_ID, or set AMIGO_API_KEY_ID_FILE to the path of a file with the value
-        AMIGO_USER_ID is not set: set AMIGO_USER_ID, or set AMIGO_USER_ID_FILE to the path of a file with the value
+        AMIGO_API_KEY_ID is not set: set AMIGO_API_KEY_ID, or set AMIGO_API_KEY_ID_FILE to the path of a file that contains the value
+        AMIGO_USER_ID is not set: set AMIGO_USER_ID, or set AMIGO_USER_ID_FILE to the path of a file that contains the value
         ");
     }
 

@@ -81,7 +81,7 @@ impl Execution<'_> {
         let needed = self.plan.estimate.seconds;
         if needed > left {
             self.context.ui.note(&format!(
-                "this takes about {needed} s, but --timeout leaves {left} s: run `amigops apply` again for the steps that are not done by then"
+                "this run takes about {needed} s, but --timeout leaves only {left} s: run `amigops apply` again for the steps that are not done in time"
             ));
         }
     }

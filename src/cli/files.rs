@@ -21,7 +21,7 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
 pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     let written = || {
         if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-            return Err(io::Error::other("it is not a regular file"));
+            return Err(io::Error::other("the path is not a regular file"));
         }
         // Temporary files are readable only by their owner.
         let mut file = temporary(path, tempfile::Builder::new().prefix(".amigops-"))?;

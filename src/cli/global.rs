@@ -16,7 +16,7 @@ pub(super) struct Global {
     /// Environment in amigops.yaml to use [default: its `default_environment`]
     #[arg(short = 'e', long = "env", global = true, value_name = "ENV")]
     pub(super) env: Option<String>,
-    /// Directory of the project, or one inside it
+    /// Directory of the project, or a directory inside it
     #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
     pub(super) directory: PathBuf,
     /// When to use colors; `auto` respects NO_COLOR
@@ -49,7 +49,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("expected {hint}, longer than 0"))?;
     match Instant::now().checked_add(time) {
         Some(_) => Ok(time),
-        None => Err(format!("expected {hint}; this one is too long")),
+        None => Err(format!("expected {hint}; this time is too long")),
     }
 }
 

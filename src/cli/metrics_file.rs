@@ -25,7 +25,7 @@ impl MetricsFile {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let refuse = |why: &str| {
             Failure::other(format!("can't write metrics to `{}`: {why}", path.display()))
-                .hint("choose a file that does not exist, or one that an earlier run wrote")
+                .hint("choose a file that does not exist, or a metrics file that an earlier run wrote")
         };
         // If the path is a symbolic link, the target of the link is replaced, not the link.
         let real = match fs::canonicalize(path) {
@@ -36,12 +36,12 @@ impl MetricsFile {
             Err(error) => return Err(refuse(&error.to_string())),
         };
         if !fs::metadata(&real).is_ok_and(|about| about.is_file()) {
-            return Err(refuse("it is not a regular file"));
+            return Err(refuse("the path is not a regular file"));
         }
         let bytes = fs::read(&real).map_err(|error| refuse(&error.to_string()))?;
         let text = String::from_utf8_lossy(&bytes);
         if !text.is_empty() && !text.starts_with(metrics::BEGINNING) {
-            return Err(refuse("it holds something other than metrics of amigops"));
+            return Err(refuse("the file contains something other than metrics from amigops"));
         }
         Ok(Self { path: real, previous: metrics::last_successes(&text) })
     }

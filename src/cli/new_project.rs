@@ -69,7 +69,7 @@ fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String
         (None, Some(id)) => ("platform", ("workspace", id), &["PLATFORM_API_URL", "AMIGO_BASE_URL"]),
         (Some(_), Some(_)) => {
             return Err(Failure::other(format!("both AMIGO_ORGANIZATION_ID and {workspaces} are set"))
-                .hint("unset one: the first is for the Classic API, the other for the Platform API"));
+                .hint("unset one of the variables: the first is for the Classic API, the other for the Platform API"));
         }
         (None, None) => {
             return Err(Failure::other("no variable names an organization or a workspace").hint(format!(
@@ -84,7 +84,7 @@ fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String
         "version: 1\nmanifests: [services/**/*.yaml]    # globs, relative to this file\n\n\
          environments:\n  {}:\n    api: {api}\n    {key}: {}\n{url}    # credentials come from environment variables, never from a file\n\n\
          default_environment: {}\nownership: {{tag: managed_by, value: {}}}\n\n\
-         guardrails:\n  max_removals: 3                    # most services retired + version sets deleted in one plan\n",
+         guardrails:\n  max_removals: 3                    # maximum number of removals in one plan\n",
         json!(environment),
         json!(id),
         json!(environment),
@@ -114,7 +114,7 @@ fn ignore_file(context: &Context<'_>, root: &Path) -> Option<(&'static str, &'st
         existing.lines().any(|line| line.trim().trim_matches('/') == text.trim().trim_matches('/'));
     if !is_listed {
         context.ui.note(
-            "note: .gitignore exists and was not changed: add `.amigops/`, the state of the sandbox, to it",
+            "note: .gitignore already exists and was not changed; add `.amigops/`, the state of the sandbox, to this file",
         );
     }
     None

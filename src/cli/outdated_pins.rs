@@ -221,7 +221,7 @@ fn resolve<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         several => {
             let ids: Vec<&str> = several.iter().map(|(id, _)| (*id).as_ref()).collect();
             let message = format!("{} {noun}s are named `{text}`: {}", ids.len(), ids.join(", "));
-            Err(Failure::other(message).hint(format!("refer to it by its id: `{{id: {}}}`", ids[0])))
+            Err(Failure::other(message).hint(format!("use the id instead of the name: `{{id: {}}}`", ids[0])))
         }
     }
 }

@@ -24,8 +24,8 @@ pub(super) struct PlanArgs {
     /// Retire the services that this project owns and that no manifest declares
     #[arg(long)]
     prune: bool,
-    /// Take over declared services whose ownership tag is VALUE: the value of another project, or an earlier value of
-    /// this one
+    /// Take over declared services whose ownership tag has this value: another project's value, or one that this project
+    /// had earlier
     #[arg(long, value_name = "VALUE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     take_over: Option<String>,
     /// Allow retiring services tagged `protected`, and retiring or replacing services in `guardrails.protected`
@@ -38,8 +38,8 @@ pub(super) struct PlanArgs {
     /// Plan only the service NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Show the cause of each change, a commit or a live edit: compare with the last commit that HEAD shares with REF,
-    /// such as origin/main
+    /// Show whether a commit or a live edit caused each change, by comparing with the last commit that HEAD shares with
+    /// REF, such as origin/main
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     pub(super) base: Option<String>,
 }

@@ -76,7 +76,9 @@ impl<'a> Promotion<'a> {
                 None if required && before.is_none() => return refuse("is not set"),
                 None => {
                     let (name, from) = (visible(service.as_str()), visible(self.from));
-                    self.notes.push(format!("`{name}`: `{from}` has no {field}, so it is not copied"));
+                    self.notes.push(format!(
+                        "`{name}`: version set `{from}` has no {field}, so this pin is not copied"
+                    ));
                     continue;
                 }
             };
@@ -133,7 +135,7 @@ impl<'a> Promotion<'a> {
         if is_removed || layers.iter().any(|one| *one != layer) {
             let environment = &self.loaded.environment.name;
             let message = format!(
-                "`{service}`: {PREFERENCES} of `{}` come from several places for `{environment}`",
+                "`{service}`: {PREFERENCES} of version set `{}` are set in several places for environment `{environment}`",
                 self.to
             );
             let at = pair.to.map_or_else(String::new, |set| format!(" (see {})", set.place));

@@ -47,7 +47,7 @@ pub(super) fn check_is_no_manifest(path: &Path, project: &Project) -> Result<(),
          read as a manifest",
         path.display()
     ))
-    .hint("choose another file, such as plan.json at the top of the project"))
+    .hint("choose another file, such as plan.json in the root directory of the project"))
 }
 
 /// Saves a plan. May overwrite another saved plan, but no other file.
@@ -145,7 +145,7 @@ pub(super) fn mark_applied(
         Failure::other(format!(
             "can't mark `{name}` as applied, because the file can't be written; nothing was sent"
         ))
-        .hint("copy it to a writable directory, and apply the copy")
+        .hint("copy the plan to a writable directory, and apply the copy")
     })
 }
 
@@ -174,10 +174,8 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
         Err(problems) if problems.is_project_missing() => {
             let directory = context.global.directory.display();
             return refused(
-                format!(
-                    "to apply a saved plan, its manifests are needed, but `{directory}` is not in a project"
-                ),
-                "use -C DIR to name the project that the plan was made in",
+                format!("applying a saved plan needs the manifests, but `{directory}` is not in a project"),
+                "use -C DIR to select the project in which the plan was made",
             );
         }
         project => project?,
@@ -185,7 +183,7 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
     if !project.environments.contains_key(planned) {
         return refused(
             format!("the plan is for environment `{planned}`, which this project does not have"),
-            "use -C DIR to name the project that the plan was made in",
+            "use -C DIR to select the project in which the plan was made",
         );
     }
     Ok(())
@@ -208,15 +206,16 @@ pub(super) fn check_options(
         |options: &[String]| options.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
         let message = format!(
-            "the plan was made with {}; options that relax a guardrail must be given again to apply it",
+            "the plan was made with {}; options that relax a guardrail must be given again to apply the plan",
             listed(&missing)
         );
-        let again = format!("to apply it, run `amigops apply {} {}`", path.display(), missing.join(" "));
+        let again =
+            format!("to apply the plan, run `amigops apply {} {}`", path.display(), missing.join(" "));
         return Err(Failure::refused(message, "").hint(again));
     }
     if !unknown.is_empty() {
         return Err(Failure::refused(format!("the plan was made without {}", listed(&unknown)), "")
-            .hint("omit it, or make and review a new plan with it"));
+            .hint("omit the option, or make and review a new plan with it"));
     }
     Ok(())
 }
@@ -296,7 +295,7 @@ fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snap
         return Ok(());
     }
     let message = format!(
-        "the saved plan is stale: its services changed since it was made, at {}",
+        "the saved plan is stale: its services have changed since the plan was made at {}",
         document.created_at
     );
     let changes = changes
@@ -336,7 +335,7 @@ pub(super) fn check_same(document: &PlanDocument, current: &PlanDocument) -> Res
         (service, ChangeRecord::new(what, approved, current))
     });
     Err(Failure::refused(message, human::stale_services(&by_service(changes)))
-        .hint("each line shows the approved value, then the value now")
+        .hint("each line shows the approved value and then the current value")
         .hint(PLAN_AGAIN))
 }
 

@@ -33,9 +33,9 @@ pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, 
     let refusal = |reason: &str| Refusal::new(at, reason);
     let plain = lines::to_unix(text);
     let plain_root =
-        parse_single(&plain).map_err(|_| refusal("its line breaks are mixed in an unexpected way"))?;
+        parse_single(&plain).map_err(|_| refusal("the document mixes line breaks in an unexpected way"))?;
     let target = locate(&plain_root, change)?;
-    let mut reason = "the edit would change the rest of the file";
+    let mut reason = "the edit would also change other parts of the file";
     for texts in [Texts::Natural, Texts::Quoted] {
         let Some(edited) = attempt(&plain, &target, change, texts) else {
             reason = "the YAML editor can't handle this file";

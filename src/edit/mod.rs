@@ -36,7 +36,7 @@ impl EditError {
         if path.is_empty() {
             return format!("line {line}: {reason}");
         }
-        format!("line {line}: `{}` can't be changed here: {reason}; edit it by hand", path.join("."))
+        format!("line {line}: `{}` can't be changed here ({reason}); edit the file by hand", path.join("."))
     }
 }
 
@@ -82,7 +82,11 @@ pub fn edit_documents(text: &str, changes: &BTreeMap<usize, Vec<Change>>) -> Res
         out.push_str(&edited);
     }
     if let Some((index, changes)) = changes.iter().find(|(index, _)| **index >= documents.len()) {
-        let reason = format!("there is no document {}: the file has {}", index + 1, documents.len());
+        let reason = format!(
+            "document {} does not exist; the number of documents in the file is {}",
+            index + 1,
+            documents.len()
+        );
         let path = changes.first().map(|change| change.path().to_vec()).unwrap_or_default();
         return Err(EditError { path, line: lines::line_of(body, body.len()), reason });
     }
@@ -94,7 +98,11 @@ pub fn edit_documents(text: &str, changes: &BTreeMap<usize, Vec<Change>>) -> Res
         });
     if !same {
         let path = changes.values().flatten().next().map(|change| change.path().to_vec()).unwrap_or_default();
-        return Err(EditError { path, line: 1, reason: "the edit would change other documents".to_owned() });
+        return Err(EditError {
+            path,
+            line: 1,
+            reason: "the edit would also change other documents".to_owned(),
+        });
     }
     Ok(format!("{mark}{out}"))
 }

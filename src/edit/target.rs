@@ -47,8 +47,9 @@ pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, 
         let map = match &node.value {
             Value::Map(map) => map,
             Value::Alias(name) => {
-                let reason =
-                    format!("it is inside the alias `*{name}`, and the edit would change its other uses");
+                let reason = format!(
+                    "the value is inside the alias `*{name}`, and the edit would change the other uses of the alias"
+                );
                 return Err(Refusal::new(node.start, reason));
             }
             // A key without a value: the rest of the path becomes its value.
@@ -68,13 +69,13 @@ pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, 
         match target.found.and_then(|at| map.entries.get(at)) {
             Some((_, value)) => node = value,
             None if map.find("<<").is_some() => {
-                let reason = "it may come from a merge key (`<<`), and the edit would change its other uses";
+                let reason = "the value may come from a merge key (`<<`), and the edit would also change the other uses";
                 return Err(Refusal::new(node.start, reason));
             }
             None => {
                 // A key that is an alias may resolve to this key.
                 return match map.entries.iter().find(|(key, _)| key.text().is_none()) {
-                    Some((key, _)) => Err(Refusal::new(key.start, "a key next to it is an alias")),
+                    Some((key, _)) => Err(Refusal::new(key.start, "another key of this mapping is an alias")),
                     None => Ok(target),
                 };
             }
@@ -92,8 +93,9 @@ fn check_not_shared(root: &Node, node: &Node) -> Result<(), Refusal> {
     let Some(anchor) = &node.anchor else { return Ok(()) };
     match aliases(root, anchor).first() {
         Some(_) => {
-            let reason =
-                format!("it is inside the anchor `&{anchor}`, and the edit would also change `*{anchor}`");
+            let reason = format!(
+                "the value is inside the anchor `&{anchor}`, and the edit would also change `*{anchor}`"
+            );
             Err(Refusal::new(node.start, reason))
         }
         None => Ok(()),
@@ -106,8 +108,9 @@ fn check_no_outside_alias(root: &Node, removed: &Node) -> Result<(), Refusal> {
     removed.walk(&mut |node| anchors.extend(node.anchor.as_deref().map(|anchor| (anchor, node.start))));
     for (anchor, at) in anchors {
         if aliases(root, anchor).iter().any(|alias| *alias < removed.start || *alias >= removed.end) {
-            let reason =
-                format!("it contains the anchor `&{anchor}`, and the edit would also change `*{anchor}`");
+            let reason = format!(
+                "the value contains the anchor `&{anchor}`, and the edit would also change `*{anchor}`"
+            );
             return Err(Refusal::new(at, reason));
         }
     }

@@ -21,7 +21,8 @@ pub(super) struct Layers<'a> {
 /// The reason why a change of a document is not possible.
 pub(super) type Reason = &'static str;
 
-const NO_VALUE: Reason = "an overlay can't set a tag without a value, because null removes the tag there";
+const NO_VALUE: Reason =
+    "an overlay can't set a tag without a value, because null in an overlay removes the tag";
 const DEFAULT_TAG: Reason = "a document can't remove a tag that comes from the project's `defaults`";
 
 impl<'a> Layers<'a> {

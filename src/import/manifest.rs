@@ -120,7 +120,7 @@ fn version_sets(
         |set: &VersionSet| set.agent_version == Pin::Latest || set.context_graph_version == Pin::Latest;
     if let Some((name, _)) = sets.iter().find(|(name, set)| pinned(name) && latest(set)) {
         let message = format!(
-            "its version sets are not imported: `{name}` uses `latest`, which `guardrails.require_pins` forbids"
+            "the version sets of this service are not imported: `{name}` uses `latest`, which `guardrails.require_pins` forbids"
         );
         notes.push(Note::new(&live.name, message));
         return None;

@@ -63,7 +63,7 @@ fn select_one<'a>(
     };
     match candidates.as_slice() {
         [service] => match ownership.other_owner(&service.tags) {
-            Some(owner) => Err(format!("its tag `{}` shows that `{owner}` owns it", ownership.tag)),
+            Some(owner) => Err(format!("the tag `{}` shows that `{owner}` owns this service", ownership.tag)),
             None => Ok(Some(service)),
         },
         several => {

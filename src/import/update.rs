@@ -57,7 +57,7 @@ fn name(
     }
     if !context.sole {
         let message = format!(
-            "`{}` was renamed live. Its manifest keeps the name, because the name applies to every environment. \
+            "`{}` was renamed live. Its manifest keeps the old name, because the name applies to every environment. \
                          Rename it in the manifest, with `lifecycle.renamed_from` for environments that still have the old name",
             pending.wanted.name
         );

@@ -162,11 +162,11 @@ impl Allowlist {
         let places = &environment.places;
         let help = match self.hosts {
             Some(_) => {
-                format!("to allow `{host}`, add it to {HOSTS_VARIABLE} where amigops runs")
+                format!("to allow `{host}`, add this host to {HOSTS_VARIABLE} where amigops runs")
             }
             None => format!(
                 "to allow `{host}`, set {HOSTS_VARIABLE}={host} where amigops runs; the list \
-                                 replaces the default: the vendor's hosts and this machine"
+                                 replaces the default list, which has the vendor's hosts and this machine"
             ),
         };
         Some(Diagnostic {
@@ -196,9 +196,9 @@ impl Allowlist {
             severity,
             message: format!("the variable `{name}` is not allowed to hold a credential"),
             location: place.clone(),
-            label: "it does not begin with `AMIGO_` or `PLATFORM_`".to_owned(),
+            label: "the name does not begin with `AMIGO_` or `PLATFORM_`".to_owned(),
             help: vec![format!(
-                "if it holds a credential of this API, add `{name}` to {CREDENTIALS_VARIABLE} where amigops runs"
+                "if this variable holds a credential of this API, add `{name}` to {CREDENTIALS_VARIABLE} where amigops runs"
             )],
             related: Vec::new(),
         })

@@ -66,7 +66,9 @@ fn check_duplicates(problems: &mut DiagnosticCollector, documents: &[Variants]) 
                 Problem::error(Code::DuplicateService, decoded.name, message)
                     .label("declared again here")
                     .related(*earlier, "first declared here")
-                    .help("a name identifies one service: rename one of them, or merge the documents"),
+                    .help(
+                        "a name identifies one service: rename one of the services, or merge the documents",
+                    ),
             );
         } else {
             first.insert(name, decoded.name);
@@ -94,7 +96,7 @@ fn check_dependencies_exist(
                 continue;
             }
             let known = suggest(name.as_str(), services.keys().copied(), suggestions);
-            let message = format!("no manifest declares a service `{}`", shortened(name.as_str()));
+            let message = format!("no manifest declares the service `{}`", shortened(name.as_str()));
             problems.push(
                 Problem::error(Code::UnknownDependency, *span, message)
                     .label(or_suggestion(known, "this service does not exist")),
@@ -164,13 +166,13 @@ fn check_renames(problems: &mut DiagnosticCollector, services: &BTreeMap<&Servic
             continue;
         };
         if old == *name {
-            let message = format!("`{}` is renamed from itself", shortened(old.as_str()));
+            let message = format!("`{}` has its own name in `renamed_from`", shortened(old.as_str()));
             problems.push(
                 Problem::error(Code::RenameConflict, span, message)
                     .label("expected the service's previous name"),
             );
         } else if let Some((other, earlier)) = claimed.insert(old, (name, span)) {
-            let message = format!("two services are renamed from `{}`", shortened(old.as_str()));
+            let message = format!("two services have `renamed_from: {}`", shortened(old.as_str()));
             problems.push(
                 Problem::error(Code::RenameConflict, span, message)
                     .label("only one service can have had this name")

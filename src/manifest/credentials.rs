@@ -87,7 +87,7 @@ pub(super) fn mask(problems: &mut DiagnosticCollector, node: &Node) {
 fn bad_credential(span: Span, name: &str) -> Problem {
     let message = format!("`{name}` must contain names of environment variables");
     Problem::error(Code::BadCredential, span, message)
-        .label("not the name of a variable; masked, because it may be a secret")
+        .label("this is not the name of a variable; it is masked because it may be a secret")
         .help("use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it")
 }
 
@@ -96,7 +96,7 @@ fn bad_credential(span: Span, name: &str) -> Problem {
 fn names_a_file(span: Span, name: &str) -> Problem {
     let credential = name.trim_end_matches("_FILE");
     Problem::error(Code::BadCredential, span, format!("`{name}` names a file, not a credential"))
-        .label(format!("write `{credential}`: amigops also reads the file that `{name}` names"))
+        .label(format!("write `{credential}` instead: amigops also reads the file that `{name}` names"))
 }
 
 /// Returns true if a string looks like the name of a variable and not like a secret. A name consists of upper-case

@@ -295,11 +295,13 @@ pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
         ),
         Value::Number(number) => {
             if is_ambiguous(&number.raw) {
-                let message =
-                    format!("`{}` is ambiguous: it could be octal or decimal", shortened(&number.raw));
+                let message = format!(
+                    "`{}` is ambiguous: the number could be octal or decimal",
+                    shortened(&number.raw)
+                );
                 problems.push(
                     Problem::error(Code::BadValue, node.span, message)
-                        .label("remove the leading zero, or quote it"),
+                        .label("remove the leading zero, or put the value in quotes"),
                 );
             }
             match &number.json {
@@ -309,7 +311,7 @@ pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
                     problems.push(if number.is_integer() {
                         let message = format!("`{raw}` has more than 64 bits, so it can't be sent exactly");
                         Problem::error(Code::BadValue, node.span, message)
-                            .label("quote it to send it as a text")
+                            .label("put the number in quotes to send it as a string")
                     } else {
                         let message = format!("`{raw}` is a number that JSON can't express");
                         Problem::error(Code::BadValue, node.span, message)

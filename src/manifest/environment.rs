@@ -194,7 +194,7 @@ fn report_foreign_key(problems: &mut DiagnosticCollector, key: &Key, value: &Nod
         decode::mask(problems, value);
         problems.push(
             Problem::error(Code::BadCredential, key.span, "credentials don't belong in a file")
-                .label("remove it, and revoke the credential if it was real")
+                .label("remove this key, and revoke the credential if it was real")
                 .help("set the environment variables, or name other variables under `credentials`"),
         );
         return true;
@@ -336,7 +336,8 @@ fn headers(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> BTreeMap<S
                 .push(Problem::error(Code::BadHeader, key_span, "this header can't be set").label(reason));
         } else if !value.chars().all(|c| (' '..='~').contains(&c)) {
             let problem = Problem::error(Code::BadHeader, span, "a header's value must be printable ASCII");
-            problems.push(problem.label("remove line breaks and other characters"));
+            problems
+                .push(problem.label("remove line breaks and all characters that are not printable ASCII"));
         } else {
             found.insert(name, value);
         }

@@ -74,13 +74,13 @@ fn unsafe_path(span: Span, text: &str, error: &PathError) -> Problem {
         PathError::Link(part) => (
             format!("`{text}` leads through a symbolic link"),
             format!(
-                "`{}` is a link: the path of a file that amigops creates must not contain one",
+                "`{}` is a symbolic link, and the path of a file that amigops creates must not contain symbolic links",
                 part.display()
             ),
         ),
         PathError::InGitDirectory => (
             format!("`{text}` leads into a `.git` directory"),
-            "amigops never uses files there: they may contain credentials".to_owned(),
+            "amigops never uses files in a `.git` directory, because they may contain credentials".to_owned(),
         ),
         _ => (
             format!("`{text}` leads out of the project directory"),
@@ -316,7 +316,8 @@ pub(super) fn read(
         let file = problems.add_file(name, Arc::from(""));
         let message = format!("`{name}` is larger than the limit of {} MB", MAX_BYTES / (1024 * 1024));
         problems.push(
-            Problem::error(Code::TooLarge, Span::whole(file), message).help("split it into several files"),
+            Problem::error(Code::TooLarge, Span::whole(file), message)
+                .help("split the file into several files"),
         );
         return None;
     }

@@ -58,7 +58,7 @@ pub(super) fn refusal(name: &str) -> Option<&'static str> {
     // Servers treat `_` like `-`.
     OVERRIDES
         .contains(&name.replace('_', "-").as_str())
-        .then_some("a server could treat a request as a different one because of it")
+        .then_some("this header could make a server treat a request as a different one")
 }
 
 #[cfg(test)]

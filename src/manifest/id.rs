@@ -35,7 +35,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 /// The label that reports show beside a string that is not a valid phone number.
-pub(super) const E164: &str = "expected `+`, country code and number, such as \"+12025550100\"";
+pub(super) const E164: &str = "expected `+`, the country code and the number, such as \"+12025550100\"";
 
 /// Returns true if a string is a phone number in E.164 format, which matches `^\+[1-9]\d{1,14}$`.
 pub(super) fn is_e164(text: &str) -> bool {

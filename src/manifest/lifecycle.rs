@@ -87,7 +87,7 @@ fn retire(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) ->
 /// both APIs.
 fn ignore(problems: &mut DiagnosticCollector, node: &Node) -> BTreeSet<FieldPath> {
     let mut paths = BTreeSet::new();
-    for (text, span) in decode::texts(problems, node, "fields to leave alone") {
+    for (text, span) in decode::texts(problems, node, "fields to ignore") {
         let parts: Vec<&str> = text.split('.').collect();
         let known = match parts.as_slice() {
             [field] => IGNORABLE.contains(field),
@@ -185,13 +185,13 @@ fn can_run_on_platform(
     let at = |name: &str| fields.raw(name).map_or(first, |node| node.span);
     let too_long = say.is_some_and(|say| say.chars().count() > MAX_TURN);
     let (span, message, label) = if !version_set.is_release() {
-        let message = "smoke test skipped: on the Platform API, it can only use `release`";
+        let message = "smoke test skipped: on the Platform API, a smoke test can only use `release`";
         (at("version_set"), message, "Platform conversations can't select a version set")
     } else if say.is_none() && fields.raw("say").is_none() {
         let message = "smoke test skipped: on the Platform API, the agent can't speak first";
         (first, message, "this smoke test has no `say`")
     } else if too_long {
-        let message = "smoke test skipped: on the Platform API, a turn has at most 8192 characters";
+        let message = "smoke test skipped: on the Platform API, a message has at most 8192 characters";
         (at("say"), message, "too long")
     } else {
         return true;
@@ -218,7 +218,7 @@ fn smoke_version_set(
     if !known {
         let others = declared.into_iter().flatten().copied();
         let message = format!("this service declares no version set `{name}`");
-        let label = or_suggestion(did_you_mean(text, others), "declare it under `version_sets`");
+        let label = or_suggestion(did_you_mean(text, others), "declare the version set under `version_sets`");
         problems.push(Problem::error(Code::UnknownVersionSet, node.span, message).label(label));
     }
     Some(name)
@@ -227,7 +227,7 @@ fn smoke_version_set(
 fn bad_regex(span: Span, error: &regex::Error) -> Problem {
     let problem = Problem::error(Code::BadRegex, span, "`expect` is not a valid regular expression");
     match error {
-        regex::Error::CompiledTooBig(_) => problem.label("it is too large"),
+        regex::Error::CompiledTooBig(_) => problem.label("the expression is too large"),
         // The message of the regex crate quotes the pattern first. Only its last line contains the reason.
         other => {
             let text = other.to_string();

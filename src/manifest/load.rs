@@ -237,7 +237,7 @@ fn select_environment(
             problems.push(
                 problem
                     .label(format!("available: {}", names.join(", ")))
-                    .help("select one with `-e`, or set `default_environment`"),
+                    .help("select an environment with `-e`, or set `default_environment`"),
             );
         }
         return None;
@@ -259,7 +259,11 @@ fn select_environment(
         && let Err(error) = checkout::resolve_file(&decoded.project.root, seed)
     {
         let name = files::relative(&decoded.project.root, seed);
-        problems.push(Problem::error(Code::Unreadable, at, format!("can't read the seed `{name}`: {error}")));
+        problems.push(Problem::error(
+            Code::Unreadable,
+            at,
+            format!("can't read the seed file `{name}`: {error}"),
+        ));
     }
     Some(environment.clone())
 }

@@ -131,14 +131,14 @@ fn check_version(problems: &mut DiagnosticCollector, fields: Fields<'_>, at: Spa
 
 fn defaults(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<Node> {
     let node = fields.get(problems, "defaults")?;
-    let map = decode::mapping(problems, node, "defaults of every service")?;
+    let map = decode::mapping(problems, node, "defaults for all services")?;
     let mut allowed = map.clone();
     for name in ["service", "environments"] {
         if let Some((key, _)) = allowed.remove(name) {
             let message = format!("`{name}` can't have a default");
             problems.push(
                 Problem::error(Code::BadValue, key.span, message)
-                    .label("set it in each service's own document"),
+                    .label("set this key in each service's own document"),
             );
         }
     }
@@ -172,7 +172,7 @@ fn environments(
         problems.push(Problem::error(
             Code::BadValue,
             node.span,
-            "`environments` is empty: a project needs at least one",
+            "`environments` is empty: a project needs at least one environment",
         ));
     }
     for (key, value) in &map.entries {
@@ -299,7 +299,8 @@ fn max_removals(problems: &mut DiagnosticCollector, node: &Node) -> Option<MaxRe
     if found.is_none() {
         let message = format!("`max_removals` must be {}, not {}", MaxRemovals::EXPECTED, node.describe());
         problems.push(
-            Problem::error(Code::BadValue, node.span, message).label("how much may one plan remove at most?"),
+            Problem::error(Code::BadValue, node.span, message)
+                .label("the maximum number of removals in one plan"),
         );
     }
     found

@@ -15,11 +15,11 @@ pub(super) struct Rules<'a> {
 pub(super) fn platform_only(span: Span, name: &str) -> Problem {
     Problem::error(Code::PlatformOnly, span, format!("`{name}` exists only on the Platform API"))
         .label("this environment is on the Classic API")
-        .help("move it to the overlay of an environment on the Platform API")
+        .help("move this key to the overlay of an environment on the Platform API")
 }
 
 /// Creates a problem that reports a feature that amigops does not support yet.
 pub(super) fn not_yet(span: Span, what: &str) -> Problem {
     Problem::error(Code::NotYet, span, format!("{what} is not supported yet"))
-        .label("remove it: it would have no effect")
+        .label("remove this key: it would have no effect")
 }

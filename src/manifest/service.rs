@@ -131,34 +131,33 @@ fn description(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_
 fn misplaced_key(key: &Key) -> Option<Problem> {
     let problem =
         Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", shortened(&key.name)));
-    let meant = match key.name.as_str() {
-        "name" => "service",
-        "is_active" => "active",
-        "agent_id" => "agent: {id: …}",
-        "context_graph_id" | "service_hierarchical_state_machine_id" => "context_graph: {id: …}",
-        "version_set" => "version_sets",
-        "agent_version" | "context_graph_version" | "llm_model_preferences" => {
-            return Some(
-                problem
-                    .label("it belongs to a version set")
-                    .help("put it in a version set, such as `version_sets.release`"),
-            );
-        }
-        "experience_controls" => {
-            return Some(
-                problem
-                    .label("it belongs to a model preference")
-                    .help("put it next to `llm_name`, under `llm_model_preferences:` of a version set"),
-            );
-        }
-        name if settings::is_voice_setting(name) => {
-            return Some(problem.label("it belongs to `voice_config`"));
-        }
-        _ => return None,
-    };
+    let meant =
+        match key.name.as_str() {
+            "name" => "service",
+            "is_active" => "active",
+            "agent_id" => "agent: {id: …}",
+            "context_graph_id" | "service_hierarchical_state_machine_id" => "context_graph: {id: …}",
+            "version_set" => "version_sets",
+            "agent_version" | "context_graph_version" | "llm_model_preferences" => {
+                return Some(
+                    problem
+                        .label("this key belongs to a version set")
+                        .help("move this key into a version set, such as `version_sets.release`"),
+                );
+            }
+            "experience_controls" => {
+                return Some(problem.label("this key belongs to a model preference").help(
+                    "move this key next to `llm_name`, under `llm_model_preferences:` of a version set",
+                ));
+            }
+            name if settings::is_voice_setting(name) => {
+                return Some(problem.label("this key belongs to `voice_config`"));
+            }
+            _ => return None,
+        };
     let problem = problem.label(format!("did you mean `{meant}`?"));
     Some(match meant {
-        "version_sets" => problem.help("declare version sets under `version_sets:` by name"),
+        "version_sets" => problem.help("declare version sets by name under `version_sets:`"),
         _ => problem,
     })
 }

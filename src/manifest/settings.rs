@@ -230,7 +230,7 @@ fn any_number(problems: &mut DiagnosticCollector, node: &Node, expected: &str) -
             let problem = decode::wrong_type(node, expected);
             problems.push(match other {
                 Value::Text(text) if matches!(scalar::resolve(text), Value::Number(_)) => {
-                    problem.label(format!("write it without quotes: {text}"))
+                    problem.label(format!("write the value without quotes: {text}"))
                 }
                 _ => problem,
             });

@@ -32,7 +32,7 @@ impl ProjectSource<'_> {
         let has_project = |directory: &&Path| directory.join(PROJECT_FILE).symlink_metadata().is_ok();
         let (found, reason) = match self {
             Self::WorkingDirectory(_) => {
-                (real.ancestors().find(has_project), ", and neither has a parent directory")
+                (real.ancestors().find(has_project), ", and no parent directory has one")
             }
             Self::CommitTree(_) => (Some(real.as_path()).filter(has_project), ""),
         };

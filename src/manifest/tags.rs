@@ -48,7 +48,7 @@ pub(super) fn decode(
         if let Some(first) = places.insert(name, key.span) {
             problems.push(
                 Problem::error(Code::DuplicateKey, key.span, format!("duplicate tag `{}`", shortened(name)))
-                    .label("the API trims keys, so both are the same")
+                    .label("the API removes spaces around keys, so both keys are the same")
                     .related(first, "first defined here"),
             );
         }
@@ -73,14 +73,14 @@ fn check_key(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules<'_>) {
     let name = key.name.trim();
     if rules.policy.ownership.is_own_tag(name) {
         let purpose = match name {
-            TAG_REPLACES => "it marks an unfinished replacement",
-            TAG_PROTECTED => "amigops sets it for `lifecycle.prevent_removal`",
-            _ => "it marks the project that owns the service",
+            TAG_REPLACES => "this tag marks an unfinished replacement",
+            TAG_PROTECTED => "amigops sets this tag for `lifecycle.prevent_removal`",
+            _ => "this tag names the project that owns the service",
         };
         problems.push(
             Problem::error(Code::OwnTag, key.span, format!("amigops writes the tag `{name}` itself"))
                 .label(purpose)
-                .help("remove it here: amigops keeps its own tags whatever a manifest declares"),
+                .help("remove this tag here: amigops keeps its own tags, whatever a manifest declares"),
         );
     } else if name.is_empty() {
         problems.push(Problem::error(Code::BadText, key.span, "a tag's key is empty"));

@@ -142,7 +142,7 @@ fn reject_fixed_members(problems: &mut DiagnosticCollector, mut overlay: Map) ->
             && let Some((key, _)) = overlay.remove(name)
         {
             let message = format!("an overlay can't remove `{name}`");
-            let label = "every service needs one: set another value here";
+            let label = "every service needs an agent and a context graph: set another value here";
             problems.push(Problem::error(Code::BadOverlay, key.span, message).label(label));
         }
     }

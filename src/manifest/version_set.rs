@@ -94,10 +94,10 @@ fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules
             Problem::error(
                 Code::UnmanagedDeclared,
                 key.span,
-                format!("version set `{name}` is declared, but the project does not manage it"),
+                format!("version set `{name}` is declared, but the project does not manage this version set"),
             )
-            .label("a pattern of `unmanaged_version_sets` matches it")
-            .help("remove it here, or change the pattern in amigops.yaml"),
+            .label("a pattern in `unmanaged_version_sets` matches this name")
+            .help("remove the version set here, or change the pattern in amigops.yaml"),
         );
         return false;
     }
@@ -115,8 +115,8 @@ fn report_mistaken_key(problems: &mut DiagnosticCollector, key: &Key) -> bool {
             let problem = Problem::error(Code::UnknownKey, key.span, "unknown key `experience_controls`");
             problems.push(
                 problem
-                    .label("it belongs to a model preference")
-                    .help("put it next to `llm_name`, under `llm_model_preferences:`"),
+                    .label("this key belongs to a model preference")
+                    .help("move this key next to `llm_name`, under `llm_model_preferences:`"),
             );
             return true;
         }
@@ -177,16 +177,16 @@ fn pin(problems: &mut DiagnosticCollector, node: &Node, name: &str) -> Option<Pi
     let (found, label) = match &node.value {
         Value::Text(text) if text == "latest" => (Some(Pin::Latest), String::new()),
         Value::Text(text) if text.trim().parse::<u32>().is_ok_and(|number| number > 0) => {
-            (None, format!("write it without quotes: {}", text.trim()))
+            (None, format!("write the value without quotes: {}", text.trim()))
         }
         Value::Number(number) if decode::is_ambiguous(&number.raw) => {
-            (None, "remove the leading zero: it could mean octal".to_owned())
+            (None, "remove the leading zero: the number could be read as octal".to_owned())
         }
         Value::Number(number) => {
             let pin = number.raw.parse::<u32>().ok().filter(|number| *number > 0).map(Pin::Number);
-            (pin, "expected a whole number from 1".to_owned())
+            (pin, "expected a whole number of at least 1".to_owned())
         }
-        _ => (None, "expected a whole number from 1, or `latest`".to_owned()),
+        _ => (None, "expected a whole number of at least 1, or `latest`".to_owned()),
     };
     if found.is_none() {
         let message = format!("`{name}` must be a version number or `latest`, not {}", node.describe());
@@ -237,9 +237,11 @@ fn preference(
     if let Some((name, span)) = llm_name
         && !MODEL_FAMILIES.iter().any(|family| name.starts_with(family))
     {
-        let message = format!("the model `{}` is of an unknown family", shortened(name));
+        let message =
+            format!("the model `{}` is of a model family that amigops does not know", shortened(name));
         problems.push(
-            Problem::warning(Code::UnknownModel, span, message).label("sent unchanged; the server decides"),
+            Problem::warning(Code::UnknownModel, span, message)
+                .label("amigops sends the name unchanged, and the server decides"),
         );
     }
     let params = fields.get(problems, "params").and_then(|node| {

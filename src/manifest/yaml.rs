@@ -128,7 +128,7 @@ impl<'input> Builder<'input, '_> {
             problem = problem.related(*open, "opened here: is the closing bracket missing?");
         }
         if info.contains("quoted scalar") {
-            problem = problem.help("is a closing quote missing before this place?");
+            problem = problem.help("is a closing quote missing before this position?");
         }
         match error.kind() {
             Kind::RecursionLimitExceeded => self.too_deep(span),
@@ -137,9 +137,9 @@ impl<'input> Builder<'input, '_> {
                 problem.help("put a value that contains `: ` in quotes, and give all keys of a mapping the same indentation")
             }
             Kind::UnexpectedCharacter { character: '@' | '`' | '%' } => {
-                problem.help("put a text that begins with this character in quotes")
+                problem.help("put a string that begins with this character in quotes")
             }
-            Kind::UnknownAnchor => problem.help("put a text that begins with `*` in quotes"),
+            Kind::UnknownAnchor => problem.help("put a string that begins with `*` in quotes"),
             _ => problem,
         }
     }
@@ -184,7 +184,7 @@ impl<'input> Builder<'input, '_> {
         if self.nodes > MAX_NODES {
             let message = format!("more than {MAX_NODES} values in one file");
             return Err(Box::new(
-                Problem::error(Code::TooComplex, span, message).help("split the file into several"),
+                Problem::error(Code::TooComplex, span, message).help("split the file into several files"),
             ));
         }
         Ok(())
@@ -254,7 +254,7 @@ impl<'input> Builder<'input, '_> {
 
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Step<Node> {
         let Some(node) = self.anchors.get(&id) else {
-            let message = "an alias inside the value that it refers to";
+            let message = "this alias is inside the value that it refers to";
             return Err(Box::new(Problem::error(Code::TooComplex, span, message)));
         };
         if depth + height(node) > MAX_DEPTH {
@@ -341,7 +341,7 @@ impl<'input> Builder<'input, '_> {
             _ => {
                 let problem = Problem::error(Code::UnsupportedYaml, span, "a key must be a string")
                     .label("not a string")
-                    .help("a key can't be `{…}`, `[…]`, `? …` or empty; put a string in quotes");
+                    .help("a key can't be `{…}`, `[…]`, `? …` or empty; if the key is a string, put it in quotes");
                 self.problems.push(problem);
                 return Ok(None);
             }
@@ -366,7 +366,7 @@ fn duplicate_key(key: &Key, first: Span) -> Problem {
     Problem::error(
         Code::DuplicateKey,
         key.span,
-        format!("duplicate key `{name}`; line {} has it already", first.line),
+        format!("duplicate key `{name}`, which is already on line {}", first.line),
     )
     .label("duplicate")
     .related(first, "first defined here")

@@ -72,7 +72,7 @@ pub enum MaxRemovals {
 
 impl MaxRemovals {
     /// The description of the allowed values, for error messages.
-    pub const EXPECTED: &str = "a number from 0, or a share such as \"10%\"";
+    pub const EXPECTED: &str = "a number of at least 0, or a share such as \"10%\"";
 
     /// Returns the maximum number of removals for a project that owns this many active services. A percentage is
     /// rounded down.
@@ -199,7 +199,7 @@ mod tests {
             assert_eq!(rule.map(|rule| rule.of(owned)), expected, "{text} of {owned}");
         }
         for text in ["", "%", ".", "-1", "+1", "1.5", "101%", "1e2%", "ten", "10 %", "NaN%", "inf%"] {
-            let expected = Err("expected a number from 0, or a share such as \"10%\"".to_owned());
+            let expected = Err("expected a number of at least 0, or a share such as \"10%\"".to_owned());
             assert_eq!(text.parse::<MaxRemovals>(), expected, "{text}");
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn abandon(draft: &mut Draft<'_>, wanted: &DesiredService, service: &
     let action = Action::Abandon { id: service.id.clone(), update: Box::new(update) };
     let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
     step.blocks_dependents = false;
-    step.reason = Some("an earlier run began this replacement, and it is no longer wanted".to_owned());
+    step.reason = Some("an earlier run began a replacement that is no longer wanted".to_owned());
     draft.push(step);
     if !draft.services.iter().any(|shown| shown.name == wanted.name) {
         draft.services.push(ServicePlan {

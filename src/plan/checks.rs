@@ -39,12 +39,13 @@ pub(super) fn check_repeated_tags(
     if loses_tags {
         let keys: Vec<&str> = live.repeated_tags.iter().map(String::as_str).collect();
         let message = format!(
-            "`{}` ({}) has several tags with the key `{}`: writing its tags would lose all but one of them",
+            "`{}` ({}) has several tags with the key `{}`: writing the service's tags would lose all but one of them",
             live.name,
             live.id,
             keys.join("`, `")
         );
-        let help = ["remove all but one of them from the live service, or declare `tags:` in the manifest"];
+        let help =
+            ["remove all but one of these tags from the live service, or declare `tags:` in the manifest"];
         draft.problem(ProblemKind::Impossible, matched, message, &help);
     }
     !loses_tags
@@ -55,7 +56,7 @@ pub(super) fn check_required_settings(draft: &mut Draft<'_>, matched: &ServiceMa
     for path in settings::missing(settings::SERVICE, &content.settings) {
         let setting = path.split('.').next().unwrap_or_default();
         let message = format!("`{}` would lack `{path}`, which the API requires", content.name);
-        draft.problem(ProblemKind::Impossible, matched, message, &["add it to the manifest"]);
+        draft.problem(ProblemKind::Impossible, matched, message, &["add this setting to the manifest"]);
         locate_last_problem(draft, matched, setting);
     }
 }
@@ -69,8 +70,12 @@ pub(super) fn check_removable_settings(
 ) {
     for name in diff::cleared(content, live) {
         let help = match name {
-            "escalation_policy" => "write `type: operator` for each trigger: it means the same as no policy",
-            _ => "set the single fields, or remove the block from the manifest to leave it unmanaged",
+            "escalation_policy" => {
+                "write `type: operator` for each trigger: this means the same as no policy"
+            }
+            _ => {
+                "set the fields one by one, or remove the whole key from the manifest to leave these fields unmanaged"
+            }
         };
         let message = format!(
             "`{name}` of `{}` can't be removed: the API ignores nulls when it updates a service",

@@ -78,10 +78,10 @@ fn one(service: &ServicePlan, change: &ChangedValue<'_>, cause: Cause) -> String
     let (live, wanted) = (quoted(change.before), quoted(change.after));
     match cause {
         Cause::Behind => format!(
-            "`{name}`: `{path}` is {live} live and in the base's branch; this branch is behind and would change it to {wanted}"
+            "`{name}`: `{path}` is {live} live and in the base branch; this branch is behind and would change the value to {wanted}"
         ),
         _ => format!(
-            "`{name}`: `{path}` is {live} live and {wanted} in the manifest, and the base has neither"
+            "`{name}`: `{path}` is {live} live and {wanted} in the manifest, and both differ from the base"
         ),
     }
 }
@@ -90,22 +90,26 @@ fn whole(service: &ServicePlan, cause: Cause) -> String {
     let name = &service.name;
     match (service.kind, cause) {
         (ServiceKind::Retire, Cause::Behind) => {
-            format!("`{name}` would be retired, but the base's branch declares it: this branch is behind")
+            format!(
+                "`{name}` would be retired, but the base branch declares this service: this branch is behind"
+            )
         }
         (ServiceKind::Retire, _) => format!(
-            "`{name}` would be retired, but it was changed since the base, live or in the base's branch"
+            "`{name}` would be retired, but this service was changed after the base, live or in the base branch"
         ),
         (ServiceKind::Create, Cause::Behind) => format!(
-            "`{name}` would be created, but the base's branch no longer declares it: this branch is behind"
+            "`{name}` would be created, but the base branch no longer declares this service: this branch is behind"
         ),
         (ServiceKind::Create, _) => {
             format!(
-                "`{name}` would be created: it was removed live, and its manifest has changed since the base"
+                "`{name}` would be created, but it was removed live, and its manifest has changed since the base"
             )
         }
-        (ServiceKind::Update, _) => format!("`{name}` would be changed, but another user has changed it"),
+        (ServiceKind::Update, _) => {
+            format!("`{name}` would be changed, but another user has changed this service")
+        }
         (ServiceKind::Replace, Cause::Behind) => format!(
-            "`{name}` would be replaced, but the base's branch has the live values: this branch is behind"
+            "`{name}` would be replaced, but the base branch has the live values: this branch is behind"
         ),
         (ServiceKind::Replace, _) => {
             format!("`{name}` would be replaced, but the manifest, the base and the live service all differ")
@@ -116,11 +120,11 @@ fn whole(service: &ServicePlan, cause: Cause) -> String {
 fn advice(cause: Cause) -> [&'static str; 2] {
     match cause {
         Cause::Behind => {
-            ["merge the base's branch into this one and plan again", "or apply anyway with --overwrite-drift"]
+            ["merge the base branch into this one and plan again", "or apply anyway with --overwrite-drift"]
         }
         _ => [
             "copy the live values into the manifests with `amigops import`, or undo the change of the live service",
-            "or overwrite them with --overwrite-drift",
+            "or overwrite the live values with --overwrite-drift",
         ],
     }
 }

@@ -113,25 +113,26 @@ fn has_other_candidate(matcher: &Matcher<'_>, wanted: &DesiredService, live: Opt
 /// Returns the problem that a manifest could mean several services.
 fn several_problem(wanted: &DesiredService, name: &ServiceName, found: &[&LiveService]) -> Problem {
     if found.iter().all(|service| service.active && service.name == *name) {
-        let help = "deactivate or rename all but one of them, so that it is clear which one is meant";
+        let help =
+            "deactivate or rename all but one of them, so that it is clear which one the manifest means";
         return problem(wanted, name, "active services are named", found, help);
     }
     let renaming = found.iter().find(|service| names::renaming_target(service).is_some());
     let help = match renaming {
         // Only the manifests of the interrupted run say which name the other service must get.
         Some(renaming) => format!(
-            "a run that renames services was interrupted and left `{}`: restore `renamed_from` until a run has \
-             finished, or rename the service that is not meant",
+            "an interrupted run left the temporary name `{}`: put `renamed_from` back into the manifest until a run has \
+             finished, or rename the service that the manifest does not mean",
             renaming.name
         ),
-        None => "rename the one that is not meant".to_owned(),
+        None => "rename the service that the manifest does not mean".to_owned(),
     };
-    problem(wanted, name, "services could be the one named", found, &help)
+    problem(wanted, name, "services match the name", found, &help)
 }
 
 /// Returns the problem that several owned inactive services have the name of a manifest.
 pub(super) fn inactive_problem(wanted: &DesiredService, found: &[&LiveService]) -> Problem {
-    let help = "activate or rename one of them, so that it is clear which one is meant";
+    let help = "activate or rename one of them, so that it is clear which one the manifest means";
     problem(wanted, &wanted.name, "inactive services of this project are named", found, help)
 }
 

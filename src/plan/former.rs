@@ -99,6 +99,6 @@ pub(super) fn retire_one(
     step.after.extend(after);
     // A cut-over has already released the name.
     step.releases_name = None;
-    step.reason = Some(format!("`{}` has a new service", wanted.name));
+    step.reason = Some(format!("a new service replaces `{}`", wanted.name));
     draft.push(step)
 }

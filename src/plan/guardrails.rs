@@ -24,10 +24,10 @@ pub(super) fn check_may_change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
         return true;
     }
     let message = format!(
-        "`{}` ({}) belongs to another project: its tag `{}` says `{owner}`",
+        "`{}` ({}) belongs to another project: its tag `{}` has the value `{owner}`",
         live.name, live.id, draft.policy.ownership.tag
     );
-    let help = format!("use `--take-over {}` to make it a service of this project", quoted(owner));
+    let help = format!("use `--take-over {}` to make this service belong to this project", quoted(owner));
     draft.problem(ProblemKind::Refused, matched, message, &[&help]);
     // A drift report shows the differences of such a service, too.
     !draft.options.enforce_guardrails
@@ -111,8 +111,9 @@ fn check_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     for service in draft.options.only.iter().filter_map(|name| desired.services.get(name)) {
         for other in service.depends_on.iter().filter(|other| !draft.options.only.contains(*other)) {
             if !live.contains(other) {
-                let message =
-                    format!("it depends on `{other}`, which does not exist yet and which --only excludes");
+                let message = format!(
+                    "this service depends on `{other}`, which does not exist yet and which --only excludes"
+                );
                 draft.findings.push(Finding::note(service.name.clone(), message));
             }
         }
@@ -130,15 +131,17 @@ fn check_prune(draft: &mut Draft<'_>) {
     }
     let (tag, value) = (&ownership.tag, &ownership.value);
     let message = format!(
-        "`--prune` needs `ownership.value` in amigops.yaml: without it, this project and every other one that \
-         writes none own the services tagged `{tag}: {value}`"
+        "`--prune` needs `ownership.value` in amigops.yaml: without it, every project that does not set \
+         `ownership.value` owns the services tagged `{tag}: {value}`"
     );
     let help = vec![
         format!(
             "write a value that no other project of the organization has, such as `ownership: {{tag: {tag}, \
              value: acme_agents}}`"
         ),
-        format!("then move this project's services to it once, with `amigops apply --take-over {value}`"),
+        format!(
+            "then move this project's services to the new value once, with `amigops apply --take-over {value}`"
+        ),
     ];
     draft.problems.push(Problem { kind: ProblemKind::Refused, service: None, place: None, message, help });
 }
@@ -152,11 +155,13 @@ fn check_protected(draft: &mut Draft<'_>) {
         let is_named = is_protected(&service.name) || live.is_some_and(|live| is_protected(&live.name));
         let is_tagged = live.is_some_and(|live| live.tags.contains_key(TAG_PROTECTED));
         let (what, why) = match service.kind {
-            ServiceKind::Retire if is_tagged => ("retired", "its tag `protected` forbids that"),
-            ServiceKind::Retire if is_named => ("retired", "`guardrails.protected` names it"),
-            ServiceKind::Replace if is_named => ("replaced", "`guardrails.protected` names it"),
+            ServiceKind::Retire if is_tagged => {
+                ("retired", "the tag `protected` of this service forbids that")
+            }
+            ServiceKind::Retire if is_named => ("retired", "`guardrails.protected` lists it"),
+            ServiceKind::Replace if is_named => ("replaced", "`guardrails.protected` lists it"),
             ServiceKind::Update if is_named && deletes_former(draft, &service.name) => {
-                ("deleted as a former service", "`guardrails.protected` names it")
+                ("deleted as a former service", "`guardrails.protected` lists it")
             }
             _ => continue,
         };
@@ -165,7 +170,7 @@ fn check_protected(draft: &mut Draft<'_>) {
             service: Some(service.name.clone()),
             place: None,
             message: format!("`{}` would be {what}, but {why}", service.name),
-            help: vec!["use --allow-protected to allow it".to_owned()],
+            help: vec!["use --allow-protected to allow this".to_owned()],
         });
     }
     draft.problems.extend(problems);
@@ -264,8 +269,10 @@ fn check_max_removals(draft: &mut Draft<'_>) {
             format!("{allowed} ({share}, rounded down)")
         }
     };
-    let message =
-        format!("the plan would remove {count}, but `{rule_name}` allows {allows}: {}", removals.to_text());
+    let message = format!(
+        "the number of removals in the plan is {count}, but `{rule_name}` allows {allows}: {}",
+        removals.to_text()
+    );
     let help = format!(
         "to allow it, use --max-removals {count} for this run, or raise `guardrails.max_removals` in amigops.yaml"
     );

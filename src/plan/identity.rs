@@ -84,7 +84,7 @@ fn exclude_displaced<'a>(matcher: &mut Matcher<'a>, displaced: &Displaced<'a>) {
     for (wanted, service) in &displaced.renaming {
         matcher.claimed.insert(&service.id);
         let message = format!(
-            "service {} keeps its temporary name `{}`: another service has the name `{}`, and no manifest renames it",
+            "service {} keeps its temporary name `{}`: another service has the name `{}`, and no manifest renames that other service",
             service.id, service.name, wanted.name
         );
         matcher.findings.push(Finding::note(wanted.name.clone(), message));
@@ -159,7 +159,7 @@ fn find_inactive_to_adopt<'a>(
     }
     if !diff::wants_inactive(wanted) {
         let message = format!(
-            "a new service is created, although an inactive service without an owner has this name ({}): to manage \
+            "a new service is created, although an inactive service without an owner has this name ({}); to manage \
              that one, write `active: false`, and activate it with a later change",
             first.id
         );

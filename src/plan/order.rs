@@ -187,11 +187,11 @@ fn name_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Pr
         service: Some(step.service.clone()),
         place: None,
         message: format!(
-            "`{}` can't take the name `{name}`: service {} has it and is active, and this plan does not rename it",
+            "`{}` can't take the name `{name}`: the active service {} has this name, and this plan does not rename that service",
             step.service, holder.id
         ),
         help: vec![
-            "rename or deactivate that service, or plan without --only if another manifest renames it"
+            "rename or deactivate that service, or plan without --only if another manifest renames that service"
                 .to_owned(),
         ],
     }
@@ -201,7 +201,7 @@ fn name_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Pr
 /// service blocks its name.
 fn name_maybe_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Finding {
     let message = format!(
-        "an inactive service has the name `{name}`, and this plan does not change it: {}; if the API refuses the name, rename or delete that service",
+        "an inactive service has the name `{name}` ({}), and this plan does not rename that service; if the API refuses the name, rename or delete that service",
         holder.id
     );
     Finding::note(step.service.clone(), message)
@@ -277,7 +277,7 @@ fn unbreakable_circle(step: &DraftStep) -> Problem {
         kind: ProblemKind::Impossible,
         service: Some(step.service.clone()),
         place: None,
-        message: format!("the steps of `{}` depend on each other in a circle", step.service),
+        message: format!("the steps of `{}` depend on each other in a cycle", step.service),
         help: vec!["apply some of the services first, with --only".to_owned()],
     }
 }

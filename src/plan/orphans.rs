@@ -78,7 +78,7 @@ fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     let mut step = steps::retire(draft, &live.name, live, how);
     abandon_if_unfinished(draft, live, &mut step);
     step.after.extend(activations_of_successors(draft, live));
-    step.reason = Some("owned by this project, in no manifest".to_owned());
+    step.reason = Some("owned by this project, not declared".to_owned());
     step.changes = changes.clone();
     draft.push(step);
     draft.services.push(ServicePlan {
@@ -179,7 +179,7 @@ pub(super) fn note_possible_renames(
         if declared != Some(&old.name) {
             let retired = if *is_retired { ", which this plan retires," } else { "" };
             let message = format!(
-                "if this is `{}`{retired} under a new name, write `lifecycle: {{renamed_from: {}}}` to keep its id",
+                "if this is `{}`{retired} under a new name, write `lifecycle: {{renamed_from: {}}}` to keep the service's id",
                 old.name,
                 quote_for_yaml(old.name.as_str())
             );
@@ -202,12 +202,12 @@ fn quote_for_yaml(name: &str) -> String {
 fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(String, &'static str)> {
     if how == Retire::Delete && !draft.options.api.deletes_services() {
         let message = format!(
-            "`{}` ({}) can't be deleted as `defaults.lifecycle.retire: delete` says: the Classic API can't delete services",
+            "`{}` ({}) can't be deleted, although `defaults.lifecycle.retire` is `delete`: the Classic API can't delete services",
             live.name, live.id
         );
         return Some((
             message,
-            "write `deactivate` or `keep` there, and `delete` only in the manifests of Platform services",
+            "set `defaults.lifecycle.retire` to `deactivate` or `keep`, and write `delete` only in the manifests of Platform services",
         ));
     }
     if how == Retire::Keep && !live.repeated_tags.is_empty() {
@@ -218,7 +218,7 @@ fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(
             live.id,
             keys.join("`, `")
         );
-        return Some((message, "remove the others, or the ownership tag, from the live service"));
+        return Some((message, "remove the duplicate tags or the ownership tag from the live service"));
     }
     None
 }

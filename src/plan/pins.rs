@@ -82,7 +82,7 @@ pub(super) fn check_versions_exist(draft: &mut Draft<'_>) {
                 format!(
                     "version set `{set}` pins version {version} of {noun} `{name}`, which does not exist"
                 ),
-                Some(format!("its latest version is {latest}")),
+                Some(format!("the latest version is {latest}")),
             )),
             LatestVersion::None => problems.push(problem(
                 ProblemKind::Missing,
@@ -151,11 +151,11 @@ pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, matched: &ServiceMatc
         let is_unpinned = || new_set(name).map_or(name.is_release(), is_unpinned);
         if is_declared_unpinned(name) || (!is_copied(name) && is_unpinned()) {
             let message = format!(
-                "version set `{name}` of `{}` would be created unpinned, but `guardrails.require_pins` names it",
+                "version set `{name}` of `{}` would be created unpinned, but `guardrails.require_pins` lists it",
                 matched.wanted.name
             );
             let help = format!(
-                "declare `version_sets: {{{name}: {{agent_version: …, context_graph_version: …}}}}` with versions that exist; no flag allows it"
+                "declare `version_sets: {{{name}: {{agent_version: …, context_graph_version: …}}}}` with versions that exist; no flag overrides this guardrail"
             );
             draft.problem(ProblemKind::Refused, matched, message, &[&help]);
         }
@@ -192,7 +192,7 @@ pub(super) fn carry_pins(
                 *pin = Pin::Latest;
                 if must_be_pinned(name) {
                     refused.push(format!(
-                        "version set `{name}` of `{}` would become unpinned: the new {noun} has no version {number}, but `guardrails.require_pins` names the set",
+                        "version set `{name}` of `{}` would become unpinned: the new {noun} has no version {number}, but `guardrails.require_pins` lists this version set",
                         matched.wanted.name
                     ));
                 }
@@ -209,11 +209,11 @@ pub(super) fn carry_pins(
     for (what, pin) in carried {
         draft.findings.push(Finding::note(
             matched.wanted.name.clone(),
-            format!("the {what} is not declared: it is carried over as {pin}"),
+            format!("the {what} is not declared, so it will be {pin}"),
         ));
     }
     for message in refused {
-        let help = ["declare the version set with a version that exists; no flag allows it"];
+        let help = ["declare the version set with a version that exists; no flag overrides this guardrail"];
         draft.problem(ProblemKind::Refused, matched, message, &help);
     }
 }
@@ -241,7 +241,12 @@ pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
         let Some(name) = name else { continue };
         if matched.live.is_some() {
             let message = format!("`{}` can't be activated: {noun} `{name}` is deprecated", content.name);
-            draft.problem(ProblemKind::Impossible, matched, message, &["use one that is not deprecated"]);
+            draft.problem(
+                ProblemKind::Impossible,
+                matched,
+                message,
+                &["use an agent or context graph that is not deprecated"],
+            );
         } else {
             let message = format!("{noun} `{name}` is deprecated");
             draft.findings.push(Finding::note(content.name.clone(), message));

@@ -127,20 +127,20 @@ fn nearest<Id: Ord + AsRef<str>>(name: &str, catalog: &Catalog<Id>) -> Vec<Strin
             // The similar name contains a character that manifests can't contain, although it may look like the name in
             // the manifest.
             Some(c) => vec![format!(
-                "`{name}` contains {}, so a manifest can't name it: use its id, `{{id: {}}}`",
+                "`{name}` contains {}, so a manifest can't use this name; use the id, `{{id: {}}}`",
                 code_point(c),
                 id.as_ref()
             )],
             None => vec![format!("did you mean `{name}`?")],
         },
         None if catalog.entries.is_empty() => {
-            vec!["the API lists none for this user".to_owned()]
+            vec!["the API's list is empty for this user".to_owned()]
         }
         None => {
             let mut names: Vec<&str> = catalog.entries.values().map(|entry| entry.name.as_str()).collect();
             names.sort_unstable();
             names.truncate(5);
-            vec![format!("some that exist: {}", names.join(", "))]
+            vec![format!("existing names include {}", names.join(", "))]
         }
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
     {
         content.active = true;
         let message =
-            "it is activated, because the service that it was created to replace is gone".to_owned();
+            "this service is activated, because the service that it was created to replace no longer exists"
+                .to_owned();
         draft.findings.push(Finding::note(wanted.name.clone(), message));
     }
     if !checks::check_tag_count(draft, matched, &content.tags)
@@ -86,8 +87,8 @@ fn check_distinguishable(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, cont
         return true;
     };
     let message = format!(
-        "`{}` would be {what}, but an inactive service of this project has that name: {unclaimed}; a later run could \
-         not tell them apart",
+        "`{}` would be {what}, but an inactive service of this project has that name ({unclaimed}), and a later run could \
+         not tell the two services apart",
         wanted.name,
     );
     let help = ["rename that service, or remove its ownership tag"];
@@ -111,7 +112,7 @@ fn rename_former(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Co
     let update = Box::new(steps::rename_old(draft, former)?);
     let action = Action::Update { id: former.id.clone(), update };
     let mut step = DraftStep::new(&matched.wanted.name, action, Risk::Safe);
-    step.reason = Some(format!("`{}` has a new service", matched.wanted.name));
+    step.reason = Some(format!("a new service replaces `{}`", matched.wanted.name));
     Some(draft.push(step))
 }
 

@@ -309,7 +309,7 @@ fn compare_manifests(approved: &PlanDocument, current: &PlanDocument) -> Vec<Dif
     let all = names(before.keys(), after.keys()).into_iter();
     all.filter(|name| before.get(*name) != after.get(*name))
         .map(|name| {
-            Difference::new(name, "fingerprint of its manifest", digest(before, name), digest(after, name))
+            Difference::new(name, "fingerprint of the manifest", digest(before, name), digest(after, name))
         })
         .collect()
 }

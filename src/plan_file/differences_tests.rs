@@ -142,14 +142,14 @@ fn each_difference_is_shown_with_both_sides() {
     let shown: Vec<_> = found.iter().map(|one| (one.what.as_str(), &one.approved, &one.current)).collect();
     assert_eq!(shown[0], ("update.description", &json!("Approved"), &json!("Changed")));
     assert_eq!((shown[1].0, shown[1].1), ("write_version_set `release`", &Value::Null));
-    assert_eq!(shown[2].0, "fingerprint of its manifest");
+    assert_eq!(shown[2].0, "fingerprint of the manifest");
     assert!(found.iter().all(|one| one.service == Some("X".into())));
     // The manifest no longer declares the service, so the plan does nothing to it.
     let found = difference_names(
         &saved,
         &plan_again(&saved, &desired([wanted("Y", "A1")]), &state, &options(), &own_policy()),
     );
-    assert_eq!(found, ["X: update", "X: fingerprint of its manifest"]);
+    assert_eq!(found, ["X: update", "X: fingerprint of the manifest"]);
 }
 
 #[test]

@@ -190,16 +190,16 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The text is not JSON, or the JSON does not have the form of a plan.
-    #[error("it is not a plan: {0}")]
+    #[error("the file is not a plan ({0})")]
     Malformed(String),
     /// The text is a plan in another format version.
-    #[error("it has format version {0}, but this build reads version {FORMAT_VERSION}")]
+    #[error("the plan has format version {0}, but this build of amigops reads version {FORMAT_VERSION}")]
     Version(u64),
     /// The plan's fingerprint does not match its content.
-    #[error("it was edited: its fingerprint does not match its content")]
+    #[error("the plan was edited: its fingerprint does not match its content")]
     Edited,
     /// The plan's steps are inconsistent.
-    #[error("its steps are inconsistent: {0}")]
+    #[error("the plan's steps are inconsistent ({0})")]
     Inconsistent(String),
 }
 
@@ -282,7 +282,7 @@ impl PlanDocument {
         match value.get("format_version").map(Value::as_u64) {
             Some(Some(version)) if version == u64::from(FORMAT_VERSION) => {}
             Some(Some(version)) => return Err(ReadError::Version(version)),
-            _ => return Err(ReadError::Malformed("it has no `format_version`".to_owned())),
+            _ => return Err(ReadError::Malformed("the key `format_version` is missing".to_owned())),
         }
         let document = Self::deserialize(&value).map_err(|error| ReadError::Malformed(error.to_string()))?;
         if fingerprint_of(value) != document.fingerprint {

@@ -41,7 +41,7 @@ pub fn find_stale_values(
             if !same_json(&before, &now) {
                 let what = match (&fingerprint.of, path.as_str()) {
                     (Subject::Name(name), _) => format!("services named `{name}`"),
-                    (Subject::BehaviorSets(_), _) => "behavior sets applied to it".to_owned(),
+                    (Subject::BehaviorSets(_), _) => "behavior sets applied to the service".to_owned(),
                     (Subject::Service(_), path) => path.to_owned(),
                 };
                 stale.push(StaleValue { service: fingerprint.name.clone(), what, before, now });
@@ -79,7 +79,7 @@ fn missing_service(fingerprint: &Fingerprint, live: &LiveValues<'_>) -> StaleVal
     };
     let successor = live.active_id(&fingerprint.name);
     let what = match successor {
-        Some(_) => "the service no longer exists, and another one has its name",
+        Some(_) => "the service no longer exists, and another service has its name",
         None => "the service no longer exists",
     };
     StaleValue {

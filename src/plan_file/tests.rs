@@ -185,7 +185,7 @@ fn a_plan_depends_on_names_and_on_replaced_services() {
     let mut now = state.clone();
     let set = BehaviorSet { id: "b".into(), name: "B".to_owned(), applied_to: ["x".into()].into() };
     now.behavior_sets.insert("x".into(), vec![set]);
-    assert_eq!(whats(&now), ["behavior sets applied to it"]);
+    assert_eq!(whats(&now), ["behavior sets applied to the service"]);
 }
 
 #[test]

@@ -191,21 +191,21 @@ impl Access {
             Api::Platform => "PLATFORM_API_URL and AMIGO_BASE_URL",
         };
         let refuse = |reason: &str| {
-            Err(ApiError::setup(format!("credentials can't be sent to the base address: {reason}"))
+            Err(ApiError::setup(format!("credentials can't be sent to the base URL: {reason}"))
                 .hint(format!("check `base_url:` of the environment, or {variables}")))
         };
         let Some(url) = self.url() else { return refuse("it is not a URL") };
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("it contains a user or a password");
+            return refuse("the URL contains a user name or a password");
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return refuse("it contains a query or a fragment");
+            return refuse("the URL contains a query or a fragment");
         }
         match url.scheme() {
             "https" => Ok(()),
             "http" if self.is_loopback() => Ok(()),
-            "http" => refuse("it uses http:// to another machine"),
-            _ => refuse("it uses neither https:// nor http://"),
+            "http" => refuse("the URL uses http:// for another machine"),
+            _ => refuse("the URL uses neither https:// nor http://"),
         }
     }
 }

@@ -68,7 +68,7 @@ impl Answer {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk(method, path).await? {
             if body.len() + chunk.len() > max {
-                let message = format!("the answer is longer than {}, the most that is read", human_size(max));
+                let message = format!("the answer is longer than the limit of {}", human_size(max));
                 return Err(bound_exceeded(method, path, message));
             }
             body.extend_from_slice(&chunk);
@@ -123,7 +123,7 @@ impl Answer {
         let how = known.unwrap_or(&"unknown encoding");
         let message =
             format!("the answer is compressed ({how}), although amigops asks for uncompressed answers");
-        let hint = "a proxy may be compressing answers: turn that off, or check `base_url:`";
+        let hint = "a proxy may be compressing answers: turn compression off, or check `base_url:`";
         Err(ApiError::new(method, path, FailureCause::Unexpected, message).hint(hint))
     }
 }
@@ -146,15 +146,15 @@ pub(super) fn parse_error(call: &Call, error: &serde_json::Error) -> ApiError {
     let is_deep = text.starts_with("recursion limit exceeded");
     let (what, hint) = match error.classify() {
         _ if is_deep => (
-            "it is nested more than 128 levels deep".to_owned(),
+            "the JSON is nested more than 128 levels deep".to_owned(),
             "another server may be answering at this address: check `base_url:`",
         ),
         Category::Eof => (
-            format!("it ends too early ({text})"),
-            "a proxy may have cut it off: try again, then check `base_url:`",
+            format!("the JSON ends too early ({text})"),
+            "a proxy may have cut the answer off: try again, then check `base_url:`",
         ),
         Category::Syntax => (
-            format!("it is not JSON ({text})"),
+            format!("the answer is not JSON ({text})"),
             "a proxy or a network sign-in page may have answered instead of the API: check `base_url:` and the network",
         ),
         Category::Data | Category::Io => {

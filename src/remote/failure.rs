@@ -162,7 +162,7 @@ fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<Str
     let is_create = *method == Method::POST && (path.ends_with("/service/") || path.ends_with("/services"));
     let hint = match (api, status) {
         (Api::Classic, 401) => {
-            "the API key, its id or the user was not accepted: check AMIGO_API_KEY, AMIGO_API_KEY_ID and AMIGO_USER_ID"
+            "the API did not accept the API key, the key's id or the user: check AMIGO_API_KEY, AMIGO_API_KEY_ID and AMIGO_USER_ID"
         }
         (Api::Platform, 401) => {
             "the API key is wrong or belongs to another workspace: check PLATFORM_API_KEY or AMIGO_API_KEY (or the variable that `credentials:` names), and `workspace:` of the environment"
@@ -173,9 +173,9 @@ fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<Str
         }
         (_, 404) if is_list => return Some(format!("check `{home}:` and `base_url:` of the environment")),
         (_, 404) if is_create => {
-            "the agent or context graph may have been removed since it was read: run `amigops plan` again"
+            "the agent or context graph may have been removed since this run read it: run `amigops plan` again"
         }
-        (_, 404) => "the service may have been removed since it was read: run `amigops plan` again",
+        (_, 404) => "the service may have been removed since this run read it: run `amigops plan` again",
         (_, 409) => name_taken_hint(api, is_create, is_turn),
         (_, 429) => {
             return Some(format!(
@@ -193,7 +193,9 @@ fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<Str
 /// Returns the hint for status 409, which usually means that another service already has the name.
 fn name_taken_hint(api: Api, is_create: bool, is_turn: bool) -> &'static str {
     match api {
-        Api::Platform if is_turn => "another turn with this phone number is in progress: try again later",
+        Api::Platform if is_turn => {
+            "another conversation turn with this phone number is in progress: try again later"
+        }
         Api::Classic if is_create => {
             "another active service has this name. A concurrent run may have created it, or it is hidden from this API key's user (lists omit such services): run `amigops plan` again"
         }
@@ -366,7 +368,9 @@ mod tests {
         assert!(platform(Method::GET, "/v1/w/services/s", 404).contains("the service may have been removed"));
         assert!(platform(Method::POST, "/v1/w/services", 404).contains("agent"));
         assert!(platform(Method::POST, "/v1/w/services", 409).contains("may be inactive"));
-        assert!(platform(Method::POST, "/v1/w/services/s/text-turn", 409).contains("another turn"));
+        assert!(
+            platform(Method::POST, "/v1/w/services/s/text-turn", 409).contains("another conversation turn")
+        );
         assert!(platform(Method::PUT, "/v1/w/services/s", 429).contains("the workspace's request limit"));
         let refused = |body: &str, secret: &str| {
             let answer = ErrorAnswer { status: 403, body: body.as_bytes() };

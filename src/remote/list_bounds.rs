@@ -67,7 +67,7 @@ impl<'a> ListBounds<'a> {
     pub(super) fn next_token(&mut self, token: Option<&Value>) -> Result<String, ApiError> {
         let wrong = |message: &str| {
             ApiError::new(&Method::GET, self.path, FailureCause::Unexpected, message)
-                .hint("the server does not page as the API specifies: try again later, and check `base_url:` of the environment")
+                .hint("the server does not split the list into pages as the API specifies: try again later, and check `base_url:` of the environment")
         };
         let Some(token) = token.filter(|token| !token.is_null()) else {
             return Err(wrong(

@@ -5,9 +5,9 @@
 //! before they are parsed, and a request that contains such a string is not sent.
 
 /// The beginning of the string that replaces an integer of more than 64 bits.
-const MARK: &str = "***integer of more than 64 bits: ";
+const MARK: &str = "<integer of more than 64 bits: ";
 /// The end of the string that replaces an integer of more than 64 bits.
-const END: &str = "***";
+const END: &str = ">";
 /// The minimum number of digits of an integer that may need more than 64 bits.
 const MIN_DIGITS: usize = 19;
 
@@ -88,9 +88,9 @@ mod tests {
         assert_eq!(
             read(r#"{"a":[123456789012345678901234,-9223372036854775809],"b":18446744073709551616}"#),
             concat!(
-                r#"{"a":["***integer of more than 64 bits: 123456789012345678901234***","#,
-                r#""***integer of more than 64 bits: -9223372036854775809***"],"#,
-                r#""b":"***integer of more than 64 bits: 18446744073709551616***"}"#
+                r#"{"a":["<integer of more than 64 bits: 123456789012345678901234>","#,
+                r#""<integer of more than 64 bits: -9223372036854775809>"],"#,
+                r#""b":"<integer of more than 64 bits: 18446744073709551616>"}"#
             )
         );
         let value: serde_json::Value =

@@ -139,21 +139,21 @@ fn retry_budget(sender: &Sender, call: &Call, elapsed: Duration) -> RetryBudget 
 fn retry_after_hint(sender: &Sender, after: Duration, budget: RetryBudget) -> Option<String> {
     let minutes = after.as_secs().div_ceil(60);
     let asked = match after.as_secs() {
-        seconds @ ..120 => format!("the server asks to wait {seconds} seconds"),
-        ..7_200 => format!("the server asks to wait {minutes} minutes"),
-        _ => format!("the server asks to wait {} hours", minutes.div_ceil(60)),
+        seconds @ ..120 => format!("the server asks clients to wait {seconds} seconds"),
+        ..7_200 => format!("the server asks clients to wait {minutes} minutes"),
+        _ => format!("the server asks clients to wait {} hours", minutes.div_ceil(60)),
     };
     match budget {
         _ if sender.deadline.is_some() => {
-            (after > RESERVED_RETRY_TIME).then(|| format!("{asked}: run it again after that"))
+            (after > RESERVED_RETRY_TIME).then(|| format!("{asked}: run the command again after that"))
         }
         RetryBudget::PerRequest(most) if after > most => Some(format!(
-            "{asked}, but a request waits {} minutes at most: run it again after that, or with `--timeout {}m`",
+            "{asked}, but a request waits at most {} minutes: run the command again after that, or with `--timeout {}m`",
             most.as_secs() / 60,
             minutes + 5
         )),
         RetryBudget::UntilDeadline(left) if after > left => {
-            Some(format!("{asked}, but --timeout ends before that: run it again later"))
+            Some(format!("{asked}, but --timeout ends before that: run the command again later"))
         }
         RetryBudget::PerRequest(_) | RetryBudget::UntilDeadline(_) => None,
     }

@@ -259,7 +259,12 @@ impl Sender {
     /// Returns the error for a request that was not sent, because the deadline had passed or the run was cancelled.
     pub(super) fn not_sent_error(&self, method: &Method, path: &str) -> ApiError {
         if self.deadline.is_some() {
-            return ApiError::new(method, path, FailureCause::NotSent, "not sent: its deadline had passed");
+            return ApiError::new(
+                method,
+                path,
+                FailureCause::NotSent,
+                "not sent: the deadline of the request had passed",
+            );
         }
         let reason = self.access.stop.reason().unwrap_or_default();
         ApiError::new(method, path, FailureCause::Interrupted, format!("not sent: {reason}"))
@@ -288,18 +293,18 @@ impl Sender {
 fn always_refused_error(call: &Call) -> ApiError {
     let minutes = MAX_REFUSING_TIME.as_secs() / 60;
     let message = format!(
-        "not sent: for {minutes} minutes, the server has refused every request of this kind as one too many"
+        "not sent: for {minutes} minutes, the server has refused every request of this kind because of its rate limit"
     );
     ApiError::new(&call.method, &call.path, FailureCause::Status(429), message).hint(
-        "another client may be using up the limit: run it again later, or with `--timeout` to retry until then",
+        "another client may be using up the limit: run the command again later, or use `--timeout` to retry for longer",
     )
 }
 
 /// Returns the error for a request that would overwrite a secret with the text that masks it.
 fn masked_write_error(call: &Call) -> ApiError {
-    let message = "not sent: the live service contains this run's API key or token, and writing it back would replace that with a mask";
+    let message = "not sent: the live service contains this run's API key or token, and writing the service back would replace the secret with a mask";
     ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, FailureCause::Setup, message) }.hint(
-        "remove the credential from the service and replace the key: everyone who can read the service can read it",
+        "remove the credential from the service and replace the key: everyone who can read the service can read the key",
     )
 }
 
@@ -318,10 +323,9 @@ fn check_body(call: &Call) -> Result<(), ApiError> {
 
 /// Returns the error for a write that would change an integer that is too long to be read exactly.
 fn long_integer_error(call: &Call) -> ApiError {
-    let message =
-        "not sent: the live service has an integer of more than 64 bits, and writing it back would change it";
+    let message = "not sent: the live service has an integer of more than 64 bits, and writing the service back would change that integer";
     ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, FailureCause::Setup, message) }
-        .hint("declare the value in the manifest, as a text or as an integer of at most 64 bits")
+        .hint("declare the value in the manifest, as a string or as an integer of at most 64 bits")
 }
 
 /// Returns the hint for a connection that failed.

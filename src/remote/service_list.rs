@@ -86,11 +86,11 @@ impl ServiceList {
             return Ok(());
         }
         let message = format!(
-            "the list of services changed while it was read, twice: the server counts {}, but {known} were found",
+            "the list of services changed during both readings: the server counts {}, but {known} were found",
             self.total.unwrap_or_default(),
         );
         let error = ApiError::new(&Method::GET, &self.path, FailureCause::Unexpected, message);
-        Err(error.hint("run it again while no other client creates, deletes or renames services"))
+        Err(error.hint("run the command again while no other client creates, deletes or renames services"))
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) enum Transport {
 /// The error for a request that got no answer.
 #[cfg_attr(
     not(any(test, feature = "test-support")),
-    allow(unreachable_pub, reason = "only a simulation makes it")
+    allow(unreachable_pub, reason = "only simulations construct this type")
 )]
 #[derive(Clone, Debug)]
 pub struct TransportError {
@@ -33,7 +33,7 @@ pub struct TransportError {
 /// The ways in which a request can fail without an answer.
 #[cfg_attr(
     not(any(test, feature = "test-support")),
-    allow(unreachable_pub, reason = "only a simulation makes it")
+    allow(unreachable_pub, reason = "only simulations construct this type")
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportErrorKind {

@@ -12,16 +12,15 @@ pub(super) fn base(base: &Base) -> String {
 
 /// The explanation of the cause `behind`, as a sentence. The sentence is true in two cases: the base branch declares
 /// the live value, or it does not declare the value at all.
-pub(super) const BEHIND: &str =
-    "behind: the base branch does not revert the live value, but this branch would: merge or rebase";
+pub(super) const BEHIND: &str = "behind: the base branch keeps the live value, but this branch would revert it; merge the base branch first";
 
 /// Returns the note to show beside a changed value. The note is empty if only this branch changes the value.
 pub(super) fn note(cause: Option<Cause>) -> &'static str {
     match cause {
         None | Some(Cause::Manifest) => "",
         Some(Cause::Drift) => "drift: the live value differs from the base",
-        Some(Cause::Both) => "conflict: live, base and manifest all differ",
-        Some(Cause::Behind) => "behind: the base branch keeps the live value: merge it",
+        Some(Cause::Both) => "conflict: live value, base and manifest all differ",
+        Some(Cause::Behind) => "behind: merge the base branch, which keeps the live value",
     }
 }
 
@@ -39,9 +38,9 @@ pub(super) fn forcing_note(cause: Option<Cause>) -> &'static str {
     match cause {
         None | Some(Cause::Manifest) => "forces a new service",
         Some(Cause::Drift) => "forces a new service · drift: the live value differs from the base",
-        Some(Cause::Both) => "forces a new service · conflict: live, base and manifest all differ",
+        Some(Cause::Both) => "forces a new service · conflict: live value, base and manifest all differ",
         Some(Cause::Behind) => {
-            "forces a new service · behind: the base branch keeps the live value: merge it"
+            "forces a new service · behind: merge the base branch, which keeps the live value"
         }
     }
 }
@@ -53,14 +52,18 @@ pub(super) fn of_service(shown: &ServicePlan) -> Option<&'static str> {
     Some(match (shown.kind, shown.cause?) {
         (_, Cause::Manifest) | (ServiceKind::Update, _) => return None,
         (ServiceKind::Create, Cause::Drift) => {
-            "drift: the base declares the same, but the live service is gone"
+            "drift: the base declares this service, but the live service is gone"
         }
         (ServiceKind::Create, Cause::Both) => {
             "conflict: the live service is gone, and its manifest has changed since the base"
         }
-        (ServiceKind::Create, Cause::Behind) => "behind: the base branch no longer declares it: merge it",
-        (ServiceKind::Retire, Cause::Behind) => "behind: the base branch declares it: merge it first",
-        (ServiceKind::Retire, _) => "drift: neither the base nor the base branch declares it",
+        (ServiceKind::Create, Cause::Behind) => {
+            "behind: merge the base branch, which no longer declares this service"
+        }
+        (ServiceKind::Retire, Cause::Behind) => {
+            "behind: merge the base branch first, because it declares this service"
+        }
+        (ServiceKind::Retire, _) => "drift: neither the base nor the base branch declares this service",
         (ServiceKind::Replace, _) if shown.changes.fields.iter().any(is_noted) => return None,
         (ServiceKind::Replace, cause) => note(Some(cause)),
     })

@@ -169,7 +169,7 @@ fn end_line(step: &Step, outcome: &StepOutcome, took: Option<Duration>) -> Strin
             Ending::Failed { error: failure.to_string(), help: UnfinishedReason::Failed(failure).help() }
         }
         StepOutcome::Blocked(before) => {
-            let reason = "it is blocked by a step that is not done";
+            let reason = "this step is blocked by a step that is not done";
             Ending::NotAttempted {
                 reason,
                 waits_for: Some(*before),

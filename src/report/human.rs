@@ -125,7 +125,7 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
         field(out, "cause", &styled(BAD, cause));
     }
     if shown.adopted {
-        field(out, "adopted", "it has no owner yet, so the ownership tag is set");
+        field(out, "adopted", "this service has no owner yet, so the ownership tag is set");
     }
     if shown.continued {
         field(out, "continues", "the unfinished replacement of an earlier run");
@@ -191,7 +191,7 @@ fn step_lines(out: &mut String, step: &Step) {
         Action::Abandon { id, .. } => {
             field(
                 out,
-                "leftover",
+                "abandoned",
                 &format!(
                     "{} is renamed to mark it as abandoned: {}",
                     short_id(id.as_str()),
@@ -221,9 +221,9 @@ fn findings(out: &mut String, plan: &Plan) {
     refused.into_iter().for_each(|finding| line(BAD, styled(BAD, &text(finding))));
     others.into_iter().for_each(|finding| line(CHANGED, text(finding)));
     if !plan.orphans.is_empty() {
-        let why = if plan.prune { "not retired: --only was given" } else { "retire with --prune" };
+        let why = if plan.prune { "not retired, because --only was given" } else { "retire with --prune" };
         let orphans = count(plan.orphans.len(), "orphan");
-        line(CHANGED, format!("{orphans} (owned, in no manifest): {} — {why}", names(&plan.orphans)));
+        line(CHANGED, format!("{orphans} (owned, but in no manifest): {} — {why}", names(&plan.orphans)));
     }
     if any {
         out.push('\n');

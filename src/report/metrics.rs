@@ -83,7 +83,7 @@ const METRICS: &[Metric] = &[
     ("amigops_drift_success", "1 if the last run could compare the environment, else 0.", |run| {
         Some(u8::from(run.figures.is_some()).to_string())
     }),
-    ("amigops_drift_last_run_timestamp_seconds", "Time of the end of the last run.", |run| {
+    ("amigops_drift_last_run_timestamp_seconds", "Time at which the last run ended.", |run| {
         Some(run.ended.to_string())
     }),
     (LAST_SUCCESS, "Time of the last successful run; 0 if there was none.", |run| {
@@ -183,7 +183,7 @@ mod tests {
         # TYPE amigops_drift_success gauge
         amigops_drift_success{environment="lab"} 1
         amigops_drift_success{environment="prod"} 0
-        # HELP amigops_drift_last_run_timestamp_seconds Time of the end of the last run.
+        # HELP amigops_drift_last_run_timestamp_seconds Time at which the last run ended.
         # TYPE amigops_drift_last_run_timestamp_seconds gauge
         amigops_drift_last_run_timestamp_seconds{environment="lab"} 1800000000
         amigops_drift_last_run_timestamp_seconds{environment="prod"} 1800000000

@@ -78,7 +78,7 @@ impl<'a> UnfinishedReason<'a> {
     pub(super) fn help(&self) -> Vec<String> {
         match self {
             Self::Failed(failure) if failure.hints().is_empty() => {
-                vec!["fix the error above, then run it again".to_owned()]
+                vec!["fix the error above, then run the command again".to_owned()]
             }
             Self::Failed(failure) => failure.hints().to_vec(),
             Self::Unknown => vec![UNKNOWN_HELP.to_owned()],
@@ -89,19 +89,20 @@ impl<'a> UnfinishedReason<'a> {
 }
 
 /// The reason that is shown for a step whose outcome is unknown.
-pub(super) const UNKNOWN: &str = "it was in progress when the run was stopped, so it may have been applied";
+pub(super) const UNKNOWN: &str =
+    "this step was in progress when the run stopped, so it may have been applied";
 /// Returns the reason that is shown for a step that was not started because the run was cancelled.
 pub(super) fn stopped(reason: StopReason) -> &'static str {
     match reason {
         StopReason::Interrupt => "the run was interrupted",
-        StopReason::Timeout => "the run reached its --timeout",
+        StopReason::Timeout => "the run reached the limit of --timeout",
     }
 }
 /// The hint for a step whose outcome is unknown.
 pub(super) const UNKNOWN_HELP: &str =
-    "run `amigops plan` to see if it was applied, then apply again to continue";
+    "run `amigops plan` to see if the step was applied, then apply again to continue";
 /// The hint for a blocked step.
-pub(super) const BLOCKED_HELP: &str = "fix the step that blocks it, then plan and apply again";
+pub(super) const BLOCKED_HELP: &str = "fix the blocking step, then plan and apply again";
 /// The hint for a step that was not started because the run was cancelled.
 pub(super) const CONTINUE_HELP: &str = "plan and apply again to continue";
 

@@ -44,18 +44,18 @@ fn every_unfinished_step_has_a_reason_and_help() {
         → the model is unknown
         → look at it
     ✗ Foreign: change: the agent's answer does not match `the model is unknown`: the model is unknown
-        → fix the error above, then run it again
-    ? New Name: change and rename: unknown: it was in progress when the run was stopped, so it may have been applied
-    ? Adaptive Support: delete version set old: unknown: it was in progress when the run was stopped, so it may have been applied
-    · Switched Off: change: not attempted: the run was interrupted
-    · Adaptive Support: write version set release: not attempted: the run was interrupted
-    · Health Coach: write version set staging: not attempted: blocked by `Health Coach: create, inactive`, which failed
-    · Health Coach: apply behavior set Emergency: not attempted: the run was interrupted
-    · Health Coach: cut over: not attempted: blocked by `Health Coach: create, inactive`, which failed
-    · Meet & Greet: create: not attempted: the run was interrupted
-    · Meet & Greet: write version set staging: not attempted: the run was interrupted
-    · Half Done: deactivate: not attempted: the run was interrupted
-    · Health Coach: deactivate: not attempted: the run was interrupted
+        → fix the error above, then run the command again
+    ? New Name: change and rename: outcome unknown (this step was in progress when the run stopped, so it may have been applied)
+    ? Adaptive Support: delete version set old: outcome unknown (this step was in progress when the run stopped, so it may have been applied)
+    · Switched Off: change: not attempted (the run was interrupted)
+    · Adaptive Support: write version set release: not attempted (the run was interrupted)
+    · Health Coach: write version set staging: not attempted (blocked by `Health Coach: create, inactive`, which failed)
+    · Health Coach: apply behavior set Emergency: not attempted (the run was interrupted)
+    · Health Coach: cut over: not attempted (blocked by `Health Coach: create, inactive`, which failed)
+    · Meet & Greet: create: not attempted (the run was interrupted)
+    · Meet & Greet: write version set staging: not attempted (the run was interrupted)
+    · Half Done: deactivate: not attempted (the run was interrupted)
+    · Health Coach: deactivate: not attempted (the run was interrupted)
     Interrupted: 3 of 16 steps done, 2 failed, 9 not attempted, 2 unknown · not read back
     blocked steps run once the step that blocks them succeeds
     run `amigops plan` to see which unknown steps were applied
@@ -71,14 +71,14 @@ fn every_outcome_as_a_json_line() {
     insta::assert_snapshot!(lines.concat(), @r#"
     {"type":"step_ended","step":1,"service":"Health Coach","what":"create, inactive","outcome":"failed","error":"the model is unknown","help":["the model is unknown","look at it"],"seconds":null}
     {"type":"step_ended","step":2,"service":"Adaptive Support","what":"change","outcome":"done","service_id":"s2","seconds":null}
-    {"type":"step_ended","step":3,"service":"Foreign","what":"change","outcome":"failed","error":"the agent's answer does not match `the model is unknown`: the model is unknown","help":["fix the error above, then run it again"],"seconds":null}
-    {"type":"step_ended","step":4,"service":"New Name","what":"change and rename","outcome":"unknown","reason":"it was in progress when the run was stopped, so it may have been applied","help":["run `amigops plan` to see if it was applied, then apply again to continue"],"seconds":null}
-    {"type":"step_ended","step":7,"service":"Health Coach","what":"write version set staging","outcome":"not_attempted","reason":"it is blocked by a step that is not done","waits_for":1,"help":["fix the step that blocks it, then plan and apply again"],"seconds":null}
+    {"type":"step_ended","step":3,"service":"Foreign","what":"change","outcome":"failed","error":"the agent's answer does not match `the model is unknown`: the model is unknown","help":["fix the error above, then run the command again"],"seconds":null}
+    {"type":"step_ended","step":4,"service":"New Name","what":"change and rename","outcome":"unknown","reason":"this step was in progress when the run stopped, so it may have been applied","help":["run `amigops plan` to see if the step was applied, then apply again to continue"],"seconds":null}
+    {"type":"step_ended","step":7,"service":"Health Coach","what":"write version set staging","outcome":"not_attempted","reason":"this step is blocked by a step that is not done","waits_for":1,"help":["fix the blocking step, then plan and apply again"],"seconds":null}
     {"type":"step_ended","step":9,"service":"Half Done","what":"cut over","outcome":"done","service_id":"h2","seconds":null}
-    {"type":"step_ended","step":10,"service":"Health Coach","what":"cut over","outcome":"not_attempted","reason":"it is blocked by a step that is not done","waits_for":1,"help":["fix the step that blocks it, then plan and apply again"],"seconds":null}
-    {"type":"step_ended","step":12,"service":"Meet & Greet","what":"write version set staging","outcome":"not_attempted","reason":"it is blocked by a step that is not done","waits_for":11,"help":["fix the step that blocks it, then plan and apply again"],"seconds":null}
+    {"type":"step_ended","step":10,"service":"Health Coach","what":"cut over","outcome":"not_attempted","reason":"this step is blocked by a step that is not done","waits_for":1,"help":["fix the blocking step, then plan and apply again"],"seconds":null}
+    {"type":"step_ended","step":12,"service":"Meet & Greet","what":"write version set staging","outcome":"not_attempted","reason":"this step is blocked by a step that is not done","waits_for":11,"help":["fix the blocking step, then plan and apply again"],"seconds":null}
     {"type":"step_ended","step":15,"service":"Summer Campaign","what":"deactivate","outcome":"done","service_id":"s4","seconds":null}
-    {"type":"step_ended","step":16,"service":"Adaptive Support","what":"delete version set old","outcome":"unknown","reason":"it was in progress when the run was stopped, so it may have been applied","help":["run `amigops plan` to see if it was applied, then apply again to continue"],"seconds":null}
+    {"type":"step_ended","step":16,"service":"Adaptive Support","what":"delete version set old","outcome":"unknown","reason":"this step was in progress when the run stopped, so it may have been applied","help":["run `amigops plan` to see if the step was applied, then apply again to continue"],"seconds":null}
     "#);
 }
 

@@ -67,8 +67,8 @@ fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize
 /// Renders the message that a request is waiting because of a rate limit.
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
-        Some(limit) => format!("is limited to {limit} a minute"),
-        None => "is rate-limited: the server refuses more requests now, and does not say how many it allows"
+        Some(limit) => format!("is limited to {limit} requests a minute"),
+        None => "is rate-limited; the server refuses requests for now, and does not say how many it allows"
             .to_owned(),
     };
     let words = format!("waiting {}: `{}` {why}", seconds(wait), endpoint.label());
@@ -83,7 +83,7 @@ pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
 
 /// Renders the message that amigops is checking whether a request with an unknown outcome was applied.
 pub fn looking(endpoint: Endpoint, error: &str) -> String {
-    let words = format!("{}: {}; checking whether it was applied", endpoint.label(), visible(error));
+    let words = format!("{}: {}; checking whether the request was applied", endpoint.label(), visible(error));
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
@@ -130,7 +130,7 @@ pub(super) fn action_text(step: &Step) -> String {
         Action::Retire { how: Retire::Deactivate, .. } => "deactivate".to_owned(),
         Action::Retire { how: Retire::Keep, .. } => "stop managing".to_owned(),
         Action::Retire { how: Retire::Delete, .. } => "delete".to_owned(),
-        Action::Abandon { .. } => "mark leftover abandoned".to_owned(),
+        Action::Abandon { .. } => "mark the unfinished service as abandoned".to_owned(),
     }
 }
 

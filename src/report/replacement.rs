@@ -18,7 +18,7 @@ pub(super) fn steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
                 sets += new.version_sets.len().max(usize::from(api.makes_version_sets()));
             }
             Action::Update { .. } => words.push("complete the new service".to_owned()),
-            Action::RenameTemporarily { .. } => words.push("rename old temporarily".to_owned()),
+            Action::RenameTemporarily { .. } => words.push("rename the old service temporarily".to_owned()),
             Action::WriteVersionSet { .. } => sets += 1,
             Action::ApplyBehaviorSet { .. } => behaviors += 1,
             Action::Smoke { .. } => smokes += 1,
@@ -31,10 +31,10 @@ pub(super) fn steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
             }
             Action::Retire { how: Retire::Deactivate, .. } => after.push("deactivate old".to_owned()),
             Action::Retire { how: Retire::Keep, .. } => {
-                after.push("stop managing old (stays active)".to_owned())
+                after.push("stop managing the old service (it stays active)".to_owned())
             }
             Action::Retire { how: Retire::Delete, .. } => after.push("delete old".to_owned()),
-            Action::Abandon { .. } => after.push("mark a leftover abandoned".to_owned()),
+            Action::Abandon { .. } => after.push("mark an unfinished service as abandoned".to_owned()),
             Action::DeleteVersionSet { .. } => after.push("delete a version set".to_owned()),
         }
     }

@@ -35,8 +35,10 @@ fn list(out: &mut String, left: &[Unfinished<'_>], what: &str) {
             UnfinishedReason::Failed(_) => {
                 writeln!(out, "{} {name}: {}", styled(BAD, "✗"), styled(BAD, &reason))
             }
-            UnfinishedReason::Unknown => writeln!(out, "{} {name}: unknown: {reason}", styled(BAD, "?")),
-            _ => writeln!(out, "{} {name}: not attempted: {reason}", styled(CHANGED, "·")),
+            UnfinishedReason::Unknown => {
+                writeln!(out, "{} {name}: outcome unknown ({reason})", styled(BAD, "?"))
+            }
+            _ => writeln!(out, "{} {name}: not attempted ({reason})", styled(CHANGED, "·")),
         };
         // The hints for other outcomes are the same for every step, so they are printed once at the end.
         let help = if matches!(why, UnfinishedReason::Failed(_)) { why.help() } else { Vec::new() };

@@ -54,7 +54,7 @@ pub fn render(validation: &Validation, directory: &str) -> String {
                 "rules": codes.iter().map(|code| rule(*code)).collect::<Vec<_>>(),
             }},
             "invocations": [invocation],
-            "originalUriBaseIds": {BASE: {"description": {"text": "The top of the repository."}}},
+            "originalUriBaseIds": {BASE: {"description": {"text": "The root of the repository."}}},
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],

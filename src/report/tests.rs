@@ -39,13 +39,13 @@ fn a_plan_with_every_kind_of_change_on_a_terminal() {
             - Helps members.
             + Helps returning members.
             │ Last line.
-          tags.tier                gold → platinum   conflict: live, base and manifest all differ
+          tags.tier                gold → platinum   conflict: live value, base and manifest all differ
         ~ version set release
             agent_version          latest → 4   drift: the live value differs from the base
         - version set old
 
       ~ Foreign                                                      s5
-          adopted                  it has no owner yet, so the ownership tag is set
+          adopted                  this service has no owner yet, so the ownership tag is set
           tags.managed_by          none → amigops
 
     -/+ Half Done                                                    h1 → new id
@@ -69,15 +69,15 @@ fn a_plan_with_every_kind_of_change_on_a_terminal() {
           renamed from             Old Name
 
       - Summer Campaign                                              s4
-          cause                    behind: the base branch declares it: merge it first
+          cause                    behind: merge the base branch first, because it declares this service
           active                   true → false
-          retired                  deactivate (owned by this project, in no manifest)
+          retired                  deactivate (owned by this project, not declared)
 
       ~ Switched Off                                                 s7
           active                   true → false
 
       ⚠ New Name: `Old Name` may be held by others; nothing is lost
-      ⚠ 1 orphan (owned, in no manifest): Lost — not retired: --only was given
+      ⚠ 1 orphan (owned, but in no manifest): Lost — not retired, because --only was given
 
         1 live service not managed here: Elsewhere
 
@@ -129,7 +129,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
-    fingerprint: "d53b1aea9ba9dde0833a8b3982754f7aed40f8851f23a8f3c734138db8f3a07c"
+    fingerprint: "843c3cc57b2f3a46952218048bd8ea05e2e1c05ecbf4a2a2cad966ca7f4fec68"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}
@@ -181,9 +181,9 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"action":"hand_over","changes":[],"depends_on":[1,7,8],"does":"activation new old old_name rename","id":10,"reason":null,"risk":"disruptive","service":"Health Coach","service_id":"4d1a000000000000000077e0","version_set":null}
       {"action":"create","changes":[],"depends_on":[1,7,8,10],"does":"active agent context_graph description keyterms name tags version_sets","id":11,"reason":null,"risk":"safe","service":"Meet & Greet","service_id":null,"version_set":null}
       {"action":"write_version_set","changes":[{"after":"latest","before":null,"cause":null,"path":"version_sets.staging.agent_version"},{"after":"latest","before":null,"cause":null,"path":"version_sets.staging.context_graph_version"}],"depends_on":[1,7,8,10,11],"does":"content creates name target","id":12,"reason":null,"risk":"safe","service":"Meet & Greet","service_id":null,"version_set":"staging"}
-      {"action":"retire","changes":[],"depends_on":[9],"does":"how id update","id":13,"reason":"`Half Done` has a new service","risk":"destructive","service":"Half Done","service_id":"h1","version_set":null}
-      {"action":"retire","changes":[],"depends_on":[10],"does":"how id update","id":14,"reason":"`Health Coach` has a new service","risk":"destructive","service":"Health Coach","service_id":"4d1a000000000000000077e0","version_set":null}
-      {"action":"retire","changes":[{"after":false,"before":true,"cause":null,"path":"active"}],"depends_on":[],"does":"how id update","id":15,"reason":"owned by this project, in no manifest","risk":"destructive","service":"Summer Campaign","service_id":"s4","version_set":null}
+      {"action":"retire","changes":[],"depends_on":[9],"does":"how id update","id":13,"reason":"a new service replaces `Half Done`","risk":"destructive","service":"Half Done","service_id":"h1","version_set":null}
+      {"action":"retire","changes":[],"depends_on":[10],"does":"how id update","id":14,"reason":"a new service replaces `Health Coach`","risk":"destructive","service":"Health Coach","service_id":"4d1a000000000000000077e0","version_set":null}
+      {"action":"retire","changes":[{"after":false,"before":true,"cause":null,"path":"active"}],"depends_on":[],"does":"how id update","id":15,"reason":"owned by this project, not declared","risk":"destructive","service":"Summer Campaign","service_id":"s4","version_set":null}
       {"action":"delete_version_set","changes":[{"after":null,"before":1,"cause":null,"path":"version_sets.old.agent_version"},{"after":null,"before":1,"cause":null,"path":"version_sets.old.context_graph_version"}],"depends_on":[2,6],"does":"id name","id":16,"reason":null,"risk":"destructive","service":"Adaptive Support","service_id":"s2","version_set":"old"}
     summary: {"adopt":1,"create":1,"reactivate":0,"replace":2,"retire":1,"unchanged":0,"update":4,"version_sets":{"create":2,"delete":1,"update":1}}
     tool_version: "0.1.0"

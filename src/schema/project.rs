@@ -1,6 +1,6 @@
 //! The schema of `amigops.yaml`.
 
-#![expect(dead_code, reason = "only the types' schemas are used; no value is ever created")]
+#![expect(dead_code, reason = "only the schemas of these types are used; no values are created")]
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 //! Every document is a merge patch over the project's defaults, and every overlay is a merge patch over a document. So
 //! all members may be null, and only the service's name is required.
 
-#![expect(dead_code, reason = "only the types' schemas are used; no value is ever created")]
+#![expect(dead_code, reason = "only the schemas of these types are used; no values are created")]
 
 use std::collections::BTreeMap;
 
@@ -235,7 +235,7 @@ pub(super) fn schema() -> Value {
             .collect();
         members["environments"]["additionalProperties"] = json!({"$ref": "#/definitions/overlay"});
         schema["definitions"] = json!({"overlay": {
-            "description": "A merge patch over the document. Null removes a value.",
+            "description": "A JSON Merge Patch that is applied to the document. Null removes a value.",
             "type": "object",
             "properties": references,
             "additionalProperties": false,

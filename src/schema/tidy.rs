@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// The description that editors show for null.
-const NULL: &str = "Removes the value of the layer below.";
+const NULL: &str = "Removes the value that comes from the defaults or, in an overlay, from the manifest.";
 
 /// Tidies a schema and all its subschemas. Alternatives that are fixed words become one `enum` with descriptions.
 /// Descriptions lose the line breaks of the source code. Keywords that only make sense for Rust types are removed.

@@ -22,7 +22,7 @@ use crate::report::{Mode, events, human};
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Apply {
-    /// Plan that `plan --out` saved; it is applied only if planning again gives the same plan. Options that relax a
+    /// Plan that `plan --out` saved; it is applied only if planning again gives the same plan, and options that relax a
     /// guardrail must be given again
     #[arg(value_name = "PLAN", conflicts_with_all = ["only", "base"])]
     saved_plan: Option<PathBuf>,
@@ -176,7 +176,7 @@ impl Apply {
         if !context.ui.is_broken() {
             return Ok(());
         }
-        Err(Failure::other("can't show the plan, because stdout can't be written; nothing was changed"))
+        Err(Failure::other("can't show the plan, because writing to stdout failed; nothing was changed"))
     }
 
     /// Refuses a plan that would undo live changes or newer commits that `--base` has found, unless `--overwrite-drift`

@@ -182,7 +182,7 @@ impl DriftCommand {
             let what = text::count(failed.len(), "environment");
             let message = format!("{what} of {all} could not be compared: {}", failed.join(", "));
             return Err(Failure::other(message)
-                .hint("the report shows why, and the results of the other environments"));
+                .hint("the report shows the reason, and the results of the other environments"));
         }
         Ok(if drifted { Success::ChangesPending } else { Success::Done })
     }

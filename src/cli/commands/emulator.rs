@@ -123,15 +123,16 @@ impl Observer for FaultLogger {
 
 /// Reads a file with faults to inject. If it is invalid, the error lists every problem.
 fn read_faults(context: &Context<'_>, file: &Path) -> Result<Vec<Rule>, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::other(format!("can't read the faults `{}`: {error}", file.display())))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::other(format!("can't read the fault file `{}`: {error}", file.display()))
+    })?;
     Faults::from_yaml(&text).map(|faults| faults.0).map_err(|problems| {
         let failures = problems.iter().map(|problem| Failure::other(format!("{}:{problem}", file.display())));
         let mut failures: Vec<_> = failures.collect();
         let last = failures
             .pop()
-            .unwrap_or_else(|| Failure::other(format!("{} is not a file of faults", file.display())));
+            .unwrap_or_else(|| Failure::other(format!("{} is not a valid fault file", file.display())));
         failures.iter().for_each(|failure| context.ui.failure(failure));
-        last.hint("`amigops schema faults` prints the schema of this file; docs/emulator.md explains it")
+        last.hint("`amigops schema faults` prints the schema of a fault file; docs/faults.md explains it")
     })
 }

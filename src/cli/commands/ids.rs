@@ -82,7 +82,7 @@ fn variables(ids: &Ids) -> Result<BTreeMap<String, (&ServiceName, &ServiceId)>, 
         }
         if variable == PREFIX {
             return Err(Failure::other(format!(
-                "`{name}` has no ASCII letters or digits to name a variable with"
+                "`{name}` has no ASCII letters or digits, so no variable can be named after it"
             ))
             .hint("use --format json or yaml, which print names unchanged"));
         }

@@ -14,7 +14,7 @@ use crate::model::ServiceName;
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
-    /// Directory of the project for the new manifests
+    /// Directory for the new manifests, inside the project
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Also import inactive services without an owner

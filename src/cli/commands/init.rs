@@ -19,8 +19,8 @@ pub(in crate::cli) struct Init {
     /// Directory of the new project; created if it does not exist
     #[arg(value_name = "DIR", default_value = ".")]
     project: PathBuf,
-    /// Import the organization or workspace that the environment variables name; --env names its environment in
-    /// amigops.yaml [default: live]
+    /// Import the organization or workspace that the environment variables name; --env sets the name of its environment
+    /// in amigops.yaml [default: live]
     #[arg(long)]
     from_env: bool,
 }

@@ -86,7 +86,7 @@ impl OutdatedCommand {
             });
             context.ui.data(&format!("{value:#}\n"));
         } else if outdated.is_empty() {
-            context.ui.result("Nothing to do: every pin is the newest version.\n");
+            context.ui.result("Nothing to do: every pin names the newest version.\n");
         } else {
             let table: Vec<Outdated> = outdated.iter().map(|pin| pin.row.clone()).collect();
             context.ui.result(&pins::outdated(&table));
@@ -94,7 +94,7 @@ impl OutdatedCommand {
                 changes.sort();
                 context.ui.result(&format!("\n{}", pins::changes(&changes, false)));
             } else {
-                context.ui.note("run with `--write` to raise them in the manifests");
+                context.ui.note("run the command again with `--write` to raise these pins in the manifests");
             }
         }
         let pending = self.detailed_exitcode && !outdated.is_empty();

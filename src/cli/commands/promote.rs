@@ -24,7 +24,7 @@ pub(in crate::cli) struct Promote {
     /// Version set to copy from
     #[arg(long, value_name = "SET")]
     from: String,
-    /// Version set to copy to; added where it does not exist
+    /// Version set to copy to; added to services that do not have it
     #[arg(long, value_name = "SET")]
     to: String,
     /// Services to change [default: all that have the set]
@@ -95,7 +95,9 @@ impl Promote {
         let reason = if self.from == self.to {
             "--from and --to are the same version set".to_owned()
         } else if !valid {
-            format!("`{to}` can't be a version set's name: 1 to 40 letters (a–z, A–Z), digits, `-` and `_`")
+            format!(
+                "`{to}` can't be a version set's name: use 1 to 40 letters (a–z, A–Z), digits, `-` and `_`"
+            )
         } else if to.is_edge() {
             "`edge` belongs to the server and can't be changed".to_owned()
         } else if loaded.project.policy.unmanaged_version_sets.matches(&to) {

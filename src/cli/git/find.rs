@@ -28,13 +28,13 @@ pub(super) struct Place {
 ///
 /// Returns the reason why there is no repository, or why its `.git` can't be used.
 pub(super) fn find(directory: &Path) -> Result<Place, String> {
-    let directory = canonicalize(directory).map_err(|error| format!("can't read it: {error}"))?;
+    let directory = canonicalize(directory).map_err(|error| format!("can't read the directory: {error}"))?;
     for top in directory.ancestors() {
         let Some(git_dir) = git_dir(top)? else { continue };
         let inside = directory.strip_prefix(top).unwrap_or(Path::new(""));
         return Ok(Place { top: top.to_owned(), git_dir, prefix: prefix(inside)? });
     }
-    Err("neither it nor a parent directory has a `.git`".to_owned())
+    Err("neither this directory nor a parent directory contains `.git`".to_owned())
 }
 
 /// Returns the directory of the repository's own files, or `None` if the directory `top` has no `.git`. A `.git` is
@@ -62,7 +62,7 @@ fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
         .filter(|real| is_repository(real))
         .ok_or_else(|| wrong("does not name a repository"))?;
     if is_checked_out(&real, top) {
-        return Err(wrong("names a directory of the work tree itself, which a commit may have added"));
+        return Err(wrong("names a directory inside the work tree, which a commit may have added"));
     }
     Ok(Some(real))
 }
@@ -82,7 +82,7 @@ fn is_checked_out(path: &Path, top: &Path) -> bool {
 fn prefix(inside: &Path) -> Result<String, String> {
     let mut prefix = String::new();
     for part in inside.components() {
-        prefix += part.as_os_str().to_str().ok_or("its path is not Unicode")?;
+        prefix += part.as_os_str().to_str().ok_or("the directory's path is not Unicode")?;
         prefix.push('/');
     }
     Ok(prefix)

@@ -137,8 +137,8 @@ fn finish(mut command: Command) -> Result<Output, Failure> {
 
 fn missing() -> Failure {
     Failure::other("can't find the command `git`").hint(
-        "`--base` needs git to read the manifests of another commit: install it, or add its absolute \
-         directory to PATH",
+        "`--base` needs git to read the manifests of another commit: install git, or add the absolute \
+         path of its directory to PATH",
     )
 }
 

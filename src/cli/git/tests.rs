@@ -266,8 +266,8 @@ fn only_a_directory_named_dot_git_is_a_repository() {
     assert_eq!(find::find(&project), Ok(place));
     fs::remove_dir(project.join(".git")).unwrap();
     for (text, why) in [
-        ("gitdir: .\n", "names a directory of the work tree itself"),
-        ("gitdir: ../care\n", "names a directory of the work tree itself"),
+        ("gitdir: .\n", "names a directory inside the work tree"),
+        ("gitdir: ../care\n", "names a directory inside the work tree"),
         ("gitdir: /nonexistent\n", "does not name a repository"),
         ("gitdir: services\n", "does not name a repository"),
         ("elsewhere\n", "does not begin with `gitdir: `"),

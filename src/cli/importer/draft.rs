@@ -45,8 +45,8 @@ impl EditedService {
     fn rename_note(&self, file: &str) -> Option<String> {
         let (live, declared) = (&self.live, self.renamed_from.as_ref()?);
         Some(format!(
-            "`{live}`: {file} declared `{declared}`; it now declares `{live}`, the live service that it matches. \
-             If `{declared}` is a new service or a new name, undo this change"
+            "`{live}`: {file} declared `{declared}` and now declares `{live}`, the name of the live service that it matches. \
+             If `{declared}` is a new service, or the new name of this service, undo this change"
         ))
     }
 }
@@ -120,7 +120,7 @@ impl Draft {
                 Err(error) => {
                     let wanted = match change {
                         Change::Set { value, .. } => format!("the live value is {value}"),
-                        Change::Remove { .. } => "it has no live value".to_owned(),
+                        Change::Remove { .. } => "there is no live value".to_owned(),
                     };
                     let message = format!("{}: {error}; {wanted}", document.file);
                     self.notes.push(Note { service: service.clone(), message });
@@ -204,7 +204,7 @@ impl Draft {
             let reason = reasons.get(&path);
             notes.extend(reason.map(|reason| Note {
                 service: file.service.clone(),
-                message: format!("not imported, because a manifest can't describe it: {reason}"),
+                message: format!("not imported, because a manifest can't describe this service: {reason}"),
             }));
             reason.is_none()
         });
@@ -231,7 +231,10 @@ impl Draft {
                 error.problems.iter().find(|problem| problem.service.as_ref() == Some(&file.service));
             notes.extend(problem.map(|problem| Note {
                 service: file.service.clone(),
-                message: format!("not imported, because no plan can be made with it: {}", problem.message),
+                message: format!(
+                    "not imported, because no plan can be made with this service: {}",
+                    problem.message
+                ),
             }));
             problem.is_none()
         });
@@ -250,7 +253,7 @@ impl Draft {
             "no pattern under `manifests` in amigops.yaml matches the new files in {directory}"
         ))
         .hint(format!(
-            "choose a directory that a pattern under `manifests:` in amigops.yaml covers, or add a pattern for it; the patterns are {patterns}"
+            "choose a directory that a pattern under `manifests:` in amigops.yaml covers, or add a pattern for the directory; the patterns are {patterns}"
         )))
     }
 }
@@ -279,25 +282,32 @@ fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
     };
     let adopted = plan.services.iter().filter(only_tags).count();
     let rest: Vec<_> = plan.services.iter().filter(|service| !only_tags(service)).collect();
-    let what = match (adopted, rest.len()) {
-        (0, 0) => "A plan has nothing to change.".to_owned(),
-        (1, 0) => "A plan only tags 1 service as this project's: run `amigops apply`.".to_owned(),
-        (n, 0) => format!("A plan only tags {n} services as this project's: run `amigops apply`."),
-        (_, 1) => "A plan still changes 1 service: run `amigops plan` to see it.".to_owned(),
-        (_, n) => format!("A plan still changes {n} services: run `amigops plan` to see them."),
-    };
+    let what =
+        match (adopted, rest.len()) {
+            (0, 0) => "A plan made now would change nothing.".to_owned(),
+            (1, 0) => "A plan made now would only add the ownership tag to 1 service: run `amigops apply`."
+                .to_owned(),
+            (n, 0) => format!(
+                "A plan made now would only add the ownership tag to {n} services: run `amigops apply`."
+            ),
+            (_, 1) => "A plan made now would still change 1 service: run `amigops plan` to see the changes."
+                .to_owned(),
+            (_, n) => format!(
+                "A plan made now would still change {n} services: run `amigops plan` to see the changes."
+            ),
+        };
     let notes = rest.iter().map(|service| {
         let what = match service.kind {
             ServiceKind::Create => {
-                "a plan creates it: no live service with this name is active or owned by this project"
+                "a plan would create this service, because no live service with this name is active or owned by this project"
                     .to_owned()
             }
-            ServiceKind::Replace => "a plan replaces it".to_owned(),
-            ServiceKind::Retire => "a plan retires it".to_owned(),
+            ServiceKind::Replace => "a plan would replace this service".to_owned(),
+            ServiceKind::Retire => "a plan would retire this service".to_owned(),
             ServiceKind::Update => {
                 let paths: Vec<String> =
                     service.changes.values().map(|change| change.path.to_string()).collect();
-                format!("a plan changes it: {}", paths.join(", "))
+                format!("a plan would change this service: {}", paths.join(", "))
             }
         };
         format!("`{}`: {what}", service.name)

@@ -164,7 +164,7 @@ fn resolve_directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
     let goes_up = |path: &PathBuf| path.components().any(|part| part == Component::ParentDir);
     let below = below
         .filter(|path| !goes_up(path))
-        .ok_or_else(|| failure(&format!("it is not inside the project {}", root.display())))?;
+        .ok_or_else(|| failure(&format!("the directory is not inside the project {}", root.display())))?;
     checkout::check_directory(root, &below).map_err(|error| failure(&error))
 }
 

@@ -97,7 +97,7 @@ fn a_service_of_another_project_is_refused_unless_taken_over() {
     let (desired, snapshot) = (desired([wanted("Coach", "A1")]), snapshot([existing]));
     let error = try_plan(&desired, &snapshot, &options()).expect_err("refused");
     assert!(error.is_refusal());
-    assert_snapshot!(error.problems[0].message, @"`Coach` (1) belongs to another project: its tag `managed_by` says `sisters`");
+    assert_snapshot!(error.problems[0].message, @"`Coach` (1) belongs to another project: its tag `managed_by` has the value `sisters`");
     let plan =
         plan_and_verify(&desired, &snapshot, &Options { take_over: Some("sisters".to_owned()), ..options() });
     assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by");
@@ -187,7 +187,7 @@ fn an_inactive_service_without_an_owner_is_adopted_only_as_inactive() {
         assert_eq!(steps(&plan), "1 create Coach active=false agent=a1");
     }
     let plan = plan_and_verify(&desired([wanted("Coach", "A1")]), &snapshot([unowned("7")]), &options());
-    assert_snapshot!(plan.findings[0].message, @"a new service is created, although an inactive service without an owner has this name (7): to manage that one, write `active: false`, and activate it with a later change");
+    assert_snapshot!(plan.findings[0].message, @"a new service is created, although an inactive service without an owner has this name (7); to manage that one, write `active: false`, and activate it with a later change");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn only_ignores_problems_of_other_manifests() {
     let only = Options { only: ["Coach".into()].into(), ..options() };
     let plan = crate::plan::plan(&desired(services), &snapshot([]), &own_policy(), &only).expect("a plan");
     assert_snapshot!(steps(&plan), @"1 create Coach active=true agent=a1");
-    assert_snapshot!(plan.findings[0].message, @"it depends on `Other`, which does not exist yet and which --only excludes");
+    assert_snapshot!(plan.findings[0].message, @"this service depends on `Other`, which does not exist yet and which --only excludes");
 }
 
 #[test]
@@ -321,9 +321,9 @@ fn guardrails_refuse_by_name_by_tag_and_by_count() {
     assert!(error.is_refusal());
     let messages: Vec<&str> = error.problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_snapshot!(messages.join("\n"), @r"
-    the plan would remove 2, but `guardrails.max_removals` allows 1: 2 services retired (`Summer`, `Winter`)
-    `Coach` would be replaced, but `guardrails.protected` names it
-    `Summer` would be retired, but its tag `protected` forbids that
+    the number of removals in the plan is 2, but `guardrails.max_removals` allows 1: 2 services retired (`Summer`, `Winter`)
+    `Coach` would be replaced, but `guardrails.protected` lists it
+    `Summer` would be retired, but the tag `protected` of this service forbids that
     ");
 }
 

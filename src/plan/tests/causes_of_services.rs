@@ -305,7 +305,7 @@ fn advice_is_given_once() {
         shown[0],
         (
             "`Desk`: `description` is `Very long. Very long. Very long. Very long. Very long. Very …` live and \
-             `The service Desk` in the manifest, and the base has neither"
+             `The service Desk` in the manifest, and both differ from the base"
                 .to_owned(),
             0
         )
@@ -313,7 +313,7 @@ fn advice_is_given_once() {
     assert_eq!(
         shown[1],
         (
-            "`Desk`: `keyterms` is `[\"c\"]` live and `[\"a\"]` in the manifest, and the base has neither"
+            "`Desk`: `keyterms` is `[\"c\"]` live and `[\"a\"]` in the manifest, and both differ from the base"
                 .to_owned(),
             2
         )

@@ -32,8 +32,8 @@ fn refusal(planned: Result<Plan, PlanError>) -> String {
 }
 
 const UNPINNED: &str = "\
-Coach.yaml:1:1: version set `release` of `Coach` would be created unpinned, but `guardrails.require_pins` names it
-  declare `version_sets: {release: {agent_version: …, context_graph_version: …}}` with versions that exist; no flag allows it";
+Coach.yaml:1:1: version set `release` of `Coach` would be created unpinned, but `guardrails.require_pins` lists it
+  declare `version_sets: {release: {agent_version: …, context_graph_version: …}}` with versions that exist; no flag overrides this guardrail";
 
 #[test]
 fn a_new_service_must_be_pinned_where_pins_are_required() {
@@ -115,8 +115,8 @@ fn a_new_service_that_may_be_an_orphan_under_another_name_is_noted() {
     let state = snapshot([live("1", "Old", "A1"), live("2", "Winter", "A2")]);
     let prune = Options { prune: true, ..options() };
     let new = [wanted("New", "A1")];
-    assert_snapshot!(rename_findings(&new, &state, &options()), @"New: if this is `Old` under a new name, write `lifecycle: {renamed_from: Old}` to keep its id");
-    assert_snapshot!(rename_findings(&new, &state, &prune), @"New: if this is `Old`, which this plan retires, under a new name, write `lifecycle: {renamed_from: Old}` to keep its id");
+    assert_snapshot!(rename_findings(&new, &state, &options()), @"New: if this is `Old` under a new name, write `lifecycle: {renamed_from: Old}` to keep the service's id");
+    assert_snapshot!(rename_findings(&new, &state, &prune), @"New: if this is `Old`, which this plan retires, under a new name, write `lifecycle: {renamed_from: Old}` to keep the service's id");
     let mut declared = new.clone();
     declared[0].lifecycle.renamed_from = Some("Old".into());
     assert_eq!(rename_findings(&declared, &state, &prune), "");

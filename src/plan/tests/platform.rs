@@ -116,8 +116,8 @@ fn blocks_that_the_api_cannot_remove_are_problems_at_their_places() {
         |problem: &crate::plan::Problem| format!("{} | {}", problem.message, problem.help.join(" "));
     let messages: Vec<String> = error.problems.iter().map(messages).collect();
     assert_snapshot!(messages.join("\n"), @r"
-    `escalation_policy` of `Coach` can't be removed: the API ignores nulls when it updates a service | write `type: operator` for each trigger: it means the same as no policy
-    `voice_config` of `Coach` can't be removed: the API ignores nulls when it updates a service | set the single fields, or remove the block from the manifest to leave it unmanaged
+    `escalation_policy` of `Coach` can't be removed: the API ignores nulls when it updates a service | write `type: operator` for each trigger: this means the same as no policy
+    `voice_config` of `Coach` can't be removed: the API ignores nulls when it updates a service | set the fields one by one, or remove the whole key from the manifest to leave these fields unmanaged
     ");
     assert_eq!(error.problems[1].place.as_ref(), Some(&place));
     assert!(error.problems.iter().all(|problem| problem.kind == ProblemKind::Impossible));
@@ -191,7 +191,7 @@ fn an_inactive_unowned_service_with_the_name_is_noted() {
     unowned.active = false;
     unowned.tags.clear();
     let plan = plan_and_verify(&desired([wanted("Coach", "A1")]), &snapshot([unowned]), &platform());
-    assert_snapshot!(plan.findings[0].message, @"an inactive service has the name `Coach`, and this plan does not change it: 9; if the API refuses the name, rename or delete that service");
+    assert_snapshot!(plan.findings[0].message, @"an inactive service has the name `Coach` (9), and this plan does not rename that service; if the API refuses the name, rename or delete that service");
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn undeclared_pins_are_carried_over_when_the_agent_changes_in_place() {
     let plan =
         crate::plan::plan(&desired([coach]), &snapshot([service]), &policy, &platform()).expect("a plan");
     assert_snapshot!(steps(&plan), @"1 update 1 agent=a2 edge=(latest, 1) release=(2, 2)");
-    assert_snapshot!(plan.findings[0].message, @"the agent version of version set `edge` is not declared: it is carried over as latest");
+    assert_snapshot!(plan.findings[0].message, @"the agent version of version set `edge` is not declared, so it will be latest");
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn several_tags_with_one_key_are_not_lost() {
     service.repeated_tags = ["team".to_owned()].into();
     let mut coach = wanted("Coach", "A1");
     let error = try_plan(&desired([coach.clone()]), &snapshot([service.clone()]), &platform());
-    assert_snapshot!(error.expect_err("impossible").problems[0].message, @"`Coach` (1) has several tags with the key `team`: writing its tags would lose all but one of them");
+    assert_snapshot!(error.expect_err("impossible").problems[0].message, @"`Coach` (1) has several tags with the key `team`: writing the service's tags would lose all but one of them");
     coach.tags = Some(service.tags.clone());
     assert_snapshot!(show(&desired([coach]), &snapshot([service])), @"1 update 1 tags=managed_by,team");
 }

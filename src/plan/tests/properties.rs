@@ -243,9 +243,9 @@ fn the_generators_reach_every_rule() {
         "`--max-removals` allows",
         "retired, but `guardrails.protected`",
         "replaced, but `guardrails.protected`",
-        "its tag `protected`",
+        "the tag `protected`",
         "belongs to another project",
-        "`guardrails.require_pins` names it",
+        "`guardrails.require_pins` lists it",
     ];
     let (mut plans, mut missing) = (0, Vec::from(rules));
     for _ in 0..3_000 {

@@ -37,10 +37,10 @@ fn refusals_are_findings_beside_all_changes() {
     let wanted = desired([wanted("Coach", "A2"), wanted("Desk", "A1")]);
     let plan = plan_unenforced(&wanted, &state, true).expect("a plan");
     assert_snapshot!(findings(&plan), @r"
-    Coach: an apply would be refused: `Coach` would be replaced, but `guardrails.protected` names it
-    Desk: an apply would be refused: `Desk` (4) belongs to another project: its tag `managed_by` says `sisters`
-    Summer: an apply would be refused: `Summer` would be retired, but its tag `protected` forbids that
-    Summer: an apply would be refused: the plan would remove 2, but `guardrails.max_removals` allows 0: 2 services retired (`Summer`, `Winter`)
+    Coach: an apply would be refused: `Coach` would be replaced, but `guardrails.protected` lists it
+    Desk: an apply would be refused: `Desk` (4) belongs to another project: its tag `managed_by` has the value `sisters`
+    Summer: an apply would be refused: `Summer` would be retired, but the tag `protected` of this service forbids that
+    Summer: an apply would be refused: the number of removals in the plan is 2, but `guardrails.max_removals` allows 0: 2 services retired (`Summer`, `Winter`)
     ");
     let summary = &plan.summary;
     assert_eq!((summary.update, summary.replace, summary.retire, summary.adopt), (1, 1, 2, 0));

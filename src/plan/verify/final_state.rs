@@ -41,7 +41,7 @@ impl Verifier<'_> {
                     && !self.desired.services.contains_key(&service.name)
                 {
                     violations.push(format!(
-                        "`{}` is owned by this project, in no manifest, and still active",
+                        "`{}` is owned by this project, not declared in a manifest, and still active",
                         service.name
                     ));
                 }
@@ -72,14 +72,14 @@ impl Verifier<'_> {
         let holders = owned.get(&(name, active)).map(Vec::as_slice).unwrap_or_default();
         let [service] = holders else {
             return vec![format!(
-                "at the end {} services of this project are named `{name}` (active: {active})",
+                "after the plan, {} services of this project are named `{name}` (active: {active})",
                 holders.len()
             )];
         };
         let mut violations = Vec::new();
         let mut check = |field: &str, is_right: bool| {
             if !is_right && !is_ignored(field) {
-                violations.push(format!("at the end `{name}` does not have the declared `{field}`"));
+                violations.push(format!("after the plan, `{name}` does not have the declared `{field}`"));
             }
         };
         check(

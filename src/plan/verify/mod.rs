@@ -78,13 +78,13 @@ pub fn structure(plan: &Plan) -> Vec<String> {
             violations.push(format!("step {} is at position {}", step.id, position + 1));
         }
         if step.depends_on.iter().any(|before| *before >= step.id || before.0 == 0) {
-            violations.push(format!("step {} depends on a step that is not before it", step.id));
+            violations.push(format!("step {} depends on a step that does not come earlier", step.id));
         }
         if let Some(Target::Created(creator)) = target(&step.action) {
             let creates = plan.step(*creator).is_some_and(|step| matches!(step.action, Action::Create(_)));
             if !creates || !reaches(plan, step, *creator) {
                 violations.push(format!(
-                    "step {} needs the service of step {creator}, which does not create one before it",
+                    "step {} needs the service of step {creator}, which does not create a service before that",
                     step.id
                 ));
             }

@@ -56,7 +56,7 @@ impl<'a> RuleChecker<'a> {
         let removed = self.services_removed() + self.version_sets_lost();
         let allowed = rule.map_or(usize::MAX, |rule| self.allowed(rule));
         if removed > allowed {
-            violations.push(format!("removes {removed}, but only {allowed} are allowed"));
+            violations.push(format!("the plan has {removed} removals, but only {allowed} are allowed"));
         }
         violations.extend(self.check_new_sets_pinned());
         violations
@@ -170,7 +170,7 @@ impl<'a> RuleChecker<'a> {
             violations.push(format!("changes service {id} of another project"));
         }
         if is_orphan && self.is_lost(service) && !self.is_retired_as(now, self.policy.retire_orphans) {
-            violations.push(format!("retires service {id} in another way than `defaults.lifecycle.retire`"));
+            violations.push(format!("retires service {id} in a way other than `defaults.lifecycle.retire`"));
         }
         violations
     }

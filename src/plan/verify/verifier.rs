@@ -75,7 +75,7 @@ impl<'a> Verifier<'a> {
             self.check_service_stays_active(step);
         }
         if order.len() != self.plan.steps.len() {
-            self.violations.push("steps depend on each other in a circle".to_owned());
+            self.violations.push("steps depend on each other in a cycle".to_owned());
         }
     }
 
@@ -198,19 +198,19 @@ impl<'a> Verifier<'a> {
         for name in old_service.version_sets.keys() {
             let stays = declared.is_none_or(|sets| sets.contains_key(name)) || self.policy.is_unmanaged(name);
             if stays && !new_service.version_sets.contains_key(name) {
-                self.report(step, &format!("hands over before the new service has version set `{name}`"));
+                self.report(step, &format!("cuts over before the new service has version set `{name}`"));
             }
         }
         for name in declared.into_iter().flat_map(|sets| sets.keys()) {
             if !new_service.version_sets.contains_key(name) {
-                self.report(step, &format!("hands over before the new service has version set `{name}`"));
+                self.report(step, &format!("cuts over before the new service has version set `{name}`"));
             }
         }
         let missing = self.state.behaviors.iter().any(|(set, service)| {
             service == old && !self.state.behaviors.contains(&(set.clone(), new.clone()))
         });
         if missing {
-            self.report(step, "hands over before all behavior sets are applied");
+            self.report(step, "cuts over before all behavior sets are applied");
         }
     }
 

@@ -223,7 +223,7 @@ impl WriteApi for Classic {
     }
 
     async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
-        Err(ApiError::setup(format!("service {id} can't be deleted: the Classic API has no delete")))
+        Err(ApiError::setup(format!("service {id} can't be deleted: the Classic API can't delete services")))
     }
 
     async fn write_version_set(

@@ -356,7 +356,7 @@ impl WriteApi for Platform {
         let message =
             format!("the server accepted the update but did not apply all of it: {}", describe(&unapplied));
         Err(self.not_applied_error(id, message).hint(
-            "the API ignores fields that it does not know or can't clear: change it in the vendor's console, or remove it from the manifest",
+            "the API ignores fields that it does not know or can't clear: change these fields in the vendor's console, or remove them from the manifest",
         ))
     }
 
@@ -401,11 +401,11 @@ impl WriteApi for Platform {
             return Ok(());
         }
         let message = format!(
-            "version set `{name}` was not deleted: the API has no delete, and an update without it had no effect"
+            "version set `{name}` was not deleted: the API has no request that deletes one, and an update without this version set had no effect"
         );
-        Err(self
-            .not_applied_error(id, message)
-            .hint("remove it in the vendor's console, or add it to `unmanaged_version_sets`"))
+        Err(self.not_applied_error(id, message).hint(
+            "remove the version set in the vendor's console, or add its name to `unmanaged_version_sets`",
+        ))
     }
 
     async fn apply_behavior_set(&self, id: &BehaviorSetId, _: &ServiceId) -> Result<(), ApiError> {

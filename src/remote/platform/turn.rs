@@ -27,12 +27,14 @@ const SILENCE: u16 = 204;
 /// Fails if the Platform API can't run the test.
 pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, ApiError> {
     let Some(say) = &test.say else {
-        return Err(ApiError::setup("a smoke test on the Platform API needs `say`: the user speaks first"));
+        return Err(ApiError::setup(
+            "a smoke test on the Platform API needs `say`, because the user speaks first",
+        ));
     };
     if !test.version_set.is_release() {
         // The answer of another version set would prove nothing about this one.
         let message = format!(
-            "version set `{}` can't be tested: the Platform API runs turns on `release` only",
+            "version set `{}` can't be tested: the Platform API can only use the version set `release`",
             test.version_set
         );
         return Err(ApiError::setup(message));

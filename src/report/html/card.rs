@@ -169,14 +169,14 @@ fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
     if let Some(former) = &service.former_name
         && service.kind != ServiceKind::Replace
     {
-        let what = if is_drift { "its live name is" } else { "renamed from" };
+        let what = if is_drift { "the live name is" } else { "renamed from" };
         note(&format!("{what} {former}"));
     }
     if service.adopted {
         note(if is_drift {
-            "It has no owner."
+            "This service has no owner."
         } else {
-            "It has no owner yet; this plan sets the ownership tag."
+            "This service has no owner yet; this plan sets the ownership tag."
         });
     }
     if service.continued {
@@ -187,7 +187,7 @@ fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
         });
     }
     if is_drift && service.kind == ServiceKind::Retire {
-        note("It is owned, but no manifest declares it.");
+        note("This service is owned, but no manifest declares it.");
     }
 }
 

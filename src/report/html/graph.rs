@@ -26,8 +26,9 @@ pub(super) fn graph(page: &mut Markup, heading: &'static str, section: usize, pl
         page.leaf(heading, &[], "Order of the steps");
         if plan.steps.len() > MOST_STEPS {
             let total = count(plan.steps.len(), "step");
-            let words =
-                format!("The plan has {total}, too many to draw here. Each service above lists its own; ");
+            let words = format!(
+                "The plan has {total}, too many to draw here. Each service above lists its own steps; "
+            );
             page.element("p", &[("class", "note")], |page| {
                 page.text(&words);
                 page.raw("<code>amigops graph</code> prints the whole graph.");

@@ -12,7 +12,7 @@ use crate::plan::{
 const MOST: usize = 40;
 /// The sentence below the list of conflicts that explains them.
 const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, \
-    it can't detect conflicts and overwrites live changes.";
+    an apply can't detect conflicts, so it overwrites live changes.";
 
 /// Writes the section that must be reviewed first, unless it would have no entries.
 pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, is_drift: bool) {
@@ -125,7 +125,7 @@ fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<
                     page.raw(" ");
                     values::short(page, change.before, change.after);
                 }
-                None => page.text(&format!("an apply would {} it", kind(service.kind).0)),
+                None => page.text(&format!("an apply would {} this service", kind(service.kind).0)),
             }
             page.raw(" ");
             page.leaf("span", &[("class", "note")], conflict_means(*cause));
@@ -135,7 +135,7 @@ fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<
             if let Some(id) = &service.id {
                 page.leaf("code", &[], id.as_str());
             }
-            page.raw(" → <b>new id</b>: applications that use the old id need the new one. The old service ");
+            page.raw(" → <b>new id</b>: applications that use the old id need the new id. The old service ");
             let fate = plan.steps_of(service).find_map(|step| match &step.action {
                 Action::Retire { how, .. } => Some(steps::retirement_text(*how)),
                 _ => None,
@@ -149,7 +149,7 @@ fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<
 fn conflict_means(cause: Cause) -> &'static str {
     match cause {
         Cause::Behind => {
-            "This branch is behind the base branch and would undo a live change: update it first."
+            "This branch is behind the base branch and would undo a live change; merge the base branch first."
         }
         _ => {
             "The manifest and the live value both changed since the base; an apply would undo the live change."

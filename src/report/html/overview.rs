@@ -182,7 +182,11 @@ pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is
         if !plan.orphans.is_empty() {
             let total = count(plan.orphans.len(), "orphan");
             let what = if is_drift { "drift" } else { "retired" };
-            services(page, &format!("{total} (owned, in no manifest): {what} with --prune"), &plan.orphans);
+            services(
+                page,
+                &format!("{total} (owned, but in no manifest): {what} with --prune"),
+                &plan.orphans,
+            );
         }
     });
 }
@@ -197,7 +201,7 @@ pub(super) fn others(page: &mut Markup, heading: &'static str, plan: &Plan) {
         let total = count(plan.unmanaged.len(), "live service");
         services(
             page,
-            &format!("{total}: neither declared nor owned by this project, not changed"),
+            &format!("{total}, neither declared nor owned by this project and not changed"),
             &plan.unmanaged,
         );
     });

@@ -84,14 +84,14 @@ pub(super) fn explained(step: &Step) -> String {
         }
         Action::Smoke { test, .. } => {
             format!(
-                "A test conversation on {} must succeed; otherwise the old service stays.",
+                "A test conversation with version set {} must succeed; otherwise the old service stays.",
                 test.version_set
             )
         }
         Action::HandOver { rename, activation, .. } => {
             let rename = match rename.as_ref().and_then(|update| update.name.as_ref()) {
                 Some(name) => format!("The old service is renamed to “{name}”"),
-                None => "The old service was renamed before".to_owned(),
+                None => "The old service has already been renamed".to_owned(),
             };
             let activation = if activation.active.is_some() {
                 "the new one is activated"
@@ -107,7 +107,7 @@ pub(super) fn explained(step: &Step) -> String {
         }
         Action::Update { .. } => "The unfinished new service is completed.".to_owned(),
         Action::Abandon { .. } => {
-            "A leftover of an earlier run is renamed to mark it as abandoned.".to_owned()
+            "The unfinished new service of an earlier run is renamed to mark it as abandoned.".to_owned()
         }
         Action::DeleteVersionSet { name, .. } => format!("Version set {name} is deleted."),
     }

@@ -119,7 +119,7 @@ pub(super) fn render_notes(words: &Words, plan: &Plan) -> String {
     }
     if !plan.orphans.is_empty() {
         let (orphans, names) = (count(plan.orphans.len(), "orphan"), some(&plan.orphans));
-        let _ = writeln!(out, "**{orphans}** (owned, in no manifest): {names}. {}\n", words.orphans);
+        let _ = writeln!(out, "**{orphans}** (owned, but in no manifest): {names}. {}\n", words.orphans);
     }
     if !plan.unmanaged.is_empty() {
         let services = count(plan.unmanaged.len(), "live service");

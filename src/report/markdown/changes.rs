@@ -115,7 +115,7 @@ impl Diff {
             return self.differing(plan, shown);
         }
         if shown.adopted {
-            self.push("!", "adopted: it has no owner yet, so the ownership tag is set");
+            self.push("!", "adopted: this service has no owner yet, so the ownership tag is set");
         }
         if shown.continued {
             self.push("!", "continues the unfinished replacement of an earlier run");
@@ -127,7 +127,7 @@ impl Diff {
                     self.push("!", &format!("temporary name {name}"));
                 }
                 Action::Abandon { id, .. } => {
-                    self.push("!", &format!("leftover {id} is renamed to mark it as abandoned"))
+                    self.push("!", &format!("the unfinished service {id} is renamed to mark it as abandoned"))
                 }
                 Action::DeleteVersionSet { name, .. } => {
                     self.push("-", &format!("version set {name} is deleted"));
@@ -143,7 +143,7 @@ impl Diff {
     /// Adds a line if the service has no owner, and a line for each version set that is missing or not declared.
     fn differing(&mut self, plan: &Plan, shown: &ServicePlan) {
         if shown.adopted {
-            self.push("!", "it has no owner");
+            self.push("!", "this service has no owner");
         }
         for step in plan.steps_of(shown) {
             match &step.action {
@@ -298,7 +298,7 @@ fn explain(step: &Step) -> String {
             let renamed = rename.as_ref().and_then(|update| update.name.as_ref());
             let first = match renamed {
                 Some(name) => format!(
-                    "the old one ({}) is renamed to {}, and ",
+                    "the old service ({}) is renamed to {}, and ",
                     code(old.as_str()),
                     code(name.as_str())
                 ),
@@ -311,7 +311,7 @@ fn explain(step: &Step) -> String {
         Action::Retire { id, how, .. } => {
             let reason =
                 step.reason.as_deref().map_or(String::new(), |reason| format!(": {}", prose(reason)));
-            format!("The old one ({}) {}{reason}.", code(id.as_str()), retirement_text(*how))
+            format!("The old service ({}) {}{reason}.", code(id.as_str()), retirement_text(*how))
         }
         Action::ApplyBehaviorSet { behavior_set_name, .. } => {
             format!("The behavior set {} is applied to the new service, too.", code(behavior_set_name))
@@ -321,7 +321,7 @@ fn explain(step: &Step) -> String {
         }
         Action::Smoke { test, .. } => {
             format!(
-                "A test conversation with {} must succeed, or the replacement stops here.",
+                "A test conversation with version set {} must succeed, or the replacement stops here.",
                 code(test.version_set.as_str())
             )
         }
@@ -329,7 +329,7 @@ fn explain(step: &Step) -> String {
         Action::RenameTemporarily { .. } => "The old service gets a temporary name.".to_owned(),
         Action::Abandon { id, .. } => {
             format!(
-                "The leftover {} is renamed to mark it as abandoned. It stays inactive.",
+                "The unfinished service {} is renamed to mark it as abandoned. It stays inactive.",
                 code(id.as_str())
             )
         }
@@ -343,7 +343,7 @@ fn explain(step: &Step) -> String {
 pub(super) fn retirement_text(how: Retire) -> &'static str {
     match how {
         Retire::Deactivate => "is deactivated",
-        Retire::Keep => "is no longer managed: it stays active, without an owner",
+        Retire::Keep => "is no longer managed and stays active, without an owner",
         Retire::Delete => "is permanently deleted",
     }
 }

@@ -70,8 +70,8 @@ fn a_drift_report_describes_the_current_state() {
         "### Reverting would remove: 3\n",
         "### Reverting would replace: 2\n",
         "<summary>missing <code>Meet &amp; Greet</code>",
-        "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base branch does not \
-         revert the live value, but this branch would: merge or rebase\n! in no manifest\n```",
+        "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base branch keeps the live \
+         value, but this branch would revert it; merge the base branch first\n! in no manifest\n```",
         "! version set old is in no manifest\n",
         "! changed agent: only a new service can revert this\n",
         "They count as drift with `--prune`.",
@@ -129,11 +129,7 @@ fn a_conflict_is_counted_and_shown_once() {
     let text = report(&plan);
     assert_eq!(crate::plan::conflicts(&plan).len(), 2);
     assert!(text.contains("2 conflicts**") && text.contains("### Conflicts: 2\n"), "{text}");
-    assert_eq!(
-        text.matches("\n! behind: the base branch does not revert the live value").count(),
-        1,
-        "{text}"
-    );
+    assert_eq!(text.matches("\n! behind: the base branch keeps the live value").count(), 1, "{text}");
 }
 
 fn with_refusals(mut plan: Plan, number: usize, why: &str) -> Plan {

@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn sentences_keep_their_names_apart() {
         let table = [
-            ("`Old` has a new service", "`Old` has a new service"),
-            ("owned by this project, in no manifest", "owned by this project, in no manifest"),
+            ("a new service replaces `Old`", "a new service replaces `Old`"),
+            ("owned by this project, not declared", "owned by this project, not declared"),
             ("see https://example.test", "`see https://example.test`"),
             ("`a` @team`", "``` `a` @team` ```"),
             ("`a`@team`b`", "`` `a`@team`b` ``"),

@@ -56,7 +56,7 @@ pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
             title: "Conflicts",
             noun: "conflict",
             meaning: "`apply` refuses a plan with conflicts unless `--overwrite-drift` is given. Without `--base`, \
-                      `apply` can't detect conflicts and overwrites live changes.",
+                      `apply` can't detect conflicts, so it overwrites live changes.",
             items: conflicts(plan),
         },
     ]
@@ -120,11 +120,11 @@ fn replacements(plan: &Plan) -> Vec<Item> {
 fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
     let retirements = plan.steps_of(shown).filter_map(|step| match &step.action {
         Action::Retire { id, how, .. } if Some(id) == shown.id.as_ref() => {
-            Some(format!("; the old one {}", retirement_text(*how)))
+            Some(format!("; the old service {}", retirement_text(*how)))
         }
         Action::Retire { id, how, .. } => Some(format!("; {} {}", code(id.as_str()), retirement_text(*how))),
         Action::HandOver { .. } if step.risk == Risk::Destructive => {
-            Some("; the old one is deactivated".to_owned())
+            Some("; the old service is deactivated".to_owned())
         }
         _ => None,
     });

@@ -91,7 +91,7 @@ fn hundreds_of_removals_are_all_listed() {
     let services =
         (0..700).map(|number| live(&format!("id{number}"), &format!("Service {number}"), "A1")).collect();
     let text = checked(&planned(services, vec![wanted("Kept", "A1")]));
-    assert_eq!(text.matches(", is deactivated (owned by this project, in no manifest)\n").count(), 700);
+    assert_eq!(text.matches(", is deactivated (owned by this project, not declared)\n").count(), 700);
     assert!(!text.contains("not listed"));
 }
 

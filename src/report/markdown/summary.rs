@@ -259,7 +259,7 @@ fn replaced(plan: &Plan, ended: &Ended<'_>) -> List {
     });
     List {
         title: "Replaced",
-        meaning: vec!["Applications that use the old id need the new one".to_owned()],
+        meaning: vec!["Applications that use the old id need the new id".to_owned()],
         items: replaced.collect(),
     }
 }

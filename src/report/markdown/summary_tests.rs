@@ -66,28 +66,28 @@ fn a_summary_with_every_list() {
       - the model is unknown
       - look at it
     - `Foreign: change`: ``the agent's answer does not match `the model is unknown`: the model is unknown``
-      - fix the error above, then run it again
+      - fix the error above, then run the command again
 
     ### Unknown: 2
 
-    What to do: run `amigops plan` to see if it was applied, then apply again to continue.
+    What to do: run `amigops plan` to see if the step was applied, then apply again to continue.
 
-    - `New Name: change and rename`: it was in progress when the run was stopped, so it may have been applied
-    - `Adaptive Support: delete version set old`: it was in progress when the run was stopped, so it may have been applied
+    - `New Name: change and rename`: this step was in progress when the run stopped, so it may have been applied
+    - `Adaptive Support: delete version set old`: this step was in progress when the run stopped, so it may have been applied
 
     ### Replaced: 1
 
-    Applications that use the old id need the new one.
+    Applications that use the old id need the new id.
 
     - `Half Done`: `h1` → `h2`
 
     ### Removed: 1
 
-    - `Summer Campaign`, `s4`, is deactivated (owned by this project, in no manifest)
+    - `Summer Campaign`, `s4`, is deactivated (owned by this project, not declared)
 
     ### Not attempted: 8
 
-    What to do: fix the step that blocks it, then plan and apply again.
+    What to do: fix the blocking step, then plan and apply again.
 
     What to do: plan and apply again to continue.
 
@@ -154,7 +154,7 @@ fn a_successful_run() {
     ### Removed: 3
 
     - `Switched Off`, `s7`, is deactivated
-    - `Summer Campaign`, `s4`, is deactivated (owned by this project, in no manifest)
+    - `Summer Campaign`, `s4`, is deactivated (owned by this project, not declared)
     - version set `old` of `Adaptive Support` is deleted
     ");
 }

@@ -132,28 +132,28 @@ fn a_report_with_every_kind_of_change() {
     ### Removals: 3
 
     - `Switched Off`, `s7`, is deactivated
-    - `Summer Campaign`, `s4`, is deactivated (owned by this project, in no manifest)
+    - `Summer Campaign`, `s4`, is deactivated (owned by this project, not declared)
     - version set `old` of `Adaptive Support` is deleted
 
     ### Replacements: 2
 
-    A new service with a **new id** takes over. It is created inactive, completed, and then activated in one step, so that the old or the new service is active at every moment. Applications that use the old id need the new one; `amigops ids` prints it after the apply.
+    A new service with a **new id** takes over. It is created inactive, completed, and then activated in one step, so that the old or the new service is active at every moment. Applications that use the old id need the new id; `amigops ids` prints it after the apply.
 
-    - `Half Done`, `h1` → a new id: the changed agent `A1` → `A2` forces a new service; this continues an unfinished replacement; the old one is deactivated
-    - `Health Coach`, `4d1a000000000000000077e0` → a new id: the changed agent `A1` → `A2` forces a new service; the old one is deactivated
+    - `Half Done`, `h1` → a new id: the changed agent `A1` → `A2` forces a new service; this continues an unfinished replacement; the old service is deactivated
+    - `Health Coach`, `4d1a000000000000000077e0` → a new id: the changed agent `A1` → `A2` forces a new service; the old service is deactivated
 
     ### Conflicts: 2
 
-    `apply` refuses a plan with conflicts unless `--overwrite-drift` is given. Without `--base`, `apply` can't detect conflicts and overwrites live changes.
+    `apply` refuses a plan with conflicts unless `--overwrite-drift` is given. Without `--base`, `apply` can't detect conflicts, so it overwrites live changes.
 
     - `Adaptive Support` `tags.tier`: `gold` → `platinum` (both: the manifest and the live value changed since the base, and differ)
-    - `Summer Campaign` would be retired (behind: the base branch does not revert the live value, but this branch would: merge or rebase)
+    - `Summer Campaign` would be retired (behind: the base branch keeps the live value, but this branch would revert it; merge the base branch first)
 
     ### Warnings: 1
 
     - `New Name`: `Old Name` may be held by others; nothing is lost
 
-    **1 orphan** (owned, in no manifest): `Lost`. Retire with `--prune`.
+    **1 orphan** (owned, but in no manifest): `Lost`. Retire with `--prune`.
 
     1 live service not managed here: `Elsewhere`.
 
@@ -182,7 +182,7 @@ fn a_report_with_every_kind_of_change() {
     <details><summary>change <code>Foreign</code></summary>
 
     ```diff
-    ! adopted: it has no owner yet, so the ownership tag is set
+    ! adopted: this service has no owner yet, so the ownership tag is set
     + tags.managed_by: amigops
     ```
 
@@ -197,8 +197,8 @@ fn a_report_with_every_kind_of_change() {
     ! changed agent: forces a new service
     ```
 
-    1. Cut-over: the old one (`h1`) is renamed to `Half Done (replaced 2026-11-22 h1)`, and the new one is activated. If the activation fails, the rename is undone.
-    2. The old one (`h1`) is deactivated: `Half Done` has a new service.
+    1. Cut-over: the old service (`h1`) is renamed to `Half Done (replaced 2026-11-22 h1)`, and the new one is activated. If the activation fails, the rename is undone.
+    2. The old service (`h1`) is deactivated: a new service replaces `Half Done`.
 
     </details>
 
@@ -217,8 +217,8 @@ fn a_report_with_every_kind_of_change() {
     1. A new service is created, **inactive**, as `Health Coach`. Users can't reach it.
     2. The version set `staging` is written.
     3. The behavior set `Emergency` is applied to the new service, too.
-    4. Cut-over: the old one (`4d1a000000000000000077e0`) is renamed to `Health Coach (replaced 2026-11-22 4d1a00)`, and the new one is activated. If the activation fails, the rename is undone.
-    5. The old one (`4d1a000000000000000077e0`) is deactivated: `Health Coach` has a new service.
+    4. Cut-over: the old service (`4d1a000000000000000077e0`) is renamed to `Health Coach (replaced 2026-11-22 4d1a00)`, and the new one is activated. If the activation fails, the rename is undone.
+    5. The old service (`4d1a000000000000000077e0`) is deactivated: a new service replaces `Health Coach`.
 
     </details>
 
@@ -248,7 +248,7 @@ fn a_report_with_every_kind_of_change() {
     <details><summary>retire <code>Summer Campaign</code></summary>
 
     ```diff
-    ! behind: the base branch does not revert the live value, but this branch would: merge or rebase
+    ! behind: the base branch keeps the live value, but this branch would revert it; merge the base branch first
     - active: true
     + active: false
     ```

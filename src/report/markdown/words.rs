@@ -30,7 +30,7 @@ static PLAN: Words = Words {
     replacements: "Replacements",
     replaced_means: "A new service with a **new id** takes over. It is created inactive, completed, and then activated in one \
                      step, so that the old or the new service is active at every moment. Applications that use the old id \
-                     need the new one; `amigops ids` prints it after the apply.",
+                     need the new id; `amigops ids` prints it after the apply.",
     changes: "Changes",
     created: "Created",
     no_plan: "no plan could be made",

@@ -155,8 +155,9 @@ async fn run_undisturbed(case: &Case, traced: bool) -> Result<bool, CaseOutcome>
 ///   were not applied completely, or an operator activated it again.
 /// * A rename ended early, and no manifest says any more which name each service gets.
 async fn needs_missing_commit(case: &Case, disturbed: &[(usize, Arc<Simulation>)], why: &str) -> bool {
-    let is_protected =
-        case.prune && why.contains("kind: Refused") && why.contains("its tag `protected` forbids");
+    let is_protected = case.prune
+        && why.contains("kind: Refused")
+        && why.contains("the tag `protected` of this service forbids");
     let has_temporary_name = why.contains("kind: Ambiguous") && why.contains("(renaming ");
     if !why.starts_with("no plan") {
         return false;

@@ -49,7 +49,7 @@ on_both_apis! {
         let run = lab.apply().expect(4);
         lab.remove_hooks();
         let words = "changed since the plan was made: `active` of `Health Coach`";
-        assert!(run.stderr.contains(words) && run.stderr.contains("was true when planned, now false"), "{}", run.stderr);
+        assert!(run.stderr.contains(words) && run.stderr.contains("was true when the plan was made, and is false now"), "{}", run.stderr);
         assert!(lab.services().iter().all(|service| !service.is_active), "nobody is in use: {:#?}", lab.services());
         assert_eq!(lab.service(&old.id).name, "Health Coach");
     }
@@ -115,7 +115,7 @@ on_both_apis! {
         });
         let run = lab.apply().expect(4);
         lab.remove_hooks();
-        assert!(run.stderr.contains("was 1 when planned, now 3"), "{}", run.stderr);
+        assert!(run.stderr.contains("was 1 when the plan was made, and is 3 now"), "{}", run.stderr);
         assert_eq!(lab.active("Desk").version_sets["release"].agent_version, Some(3));
         lab.apply().expect(0);
         lab.expect_converged();

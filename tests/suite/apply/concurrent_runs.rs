@@ -79,7 +79,7 @@ fn expect_losing_run_to_say_so(runs: &[Run]) {
             "another active service has this name",
             "another service has this name",
             "another run",
-            "a concurrent apply",
+            "another run created the same service",
             "changed since the plan was made",
         ];
         assert!(words.iter().any(|words| run.stderr.contains(words)), "{}", run.stderr);
@@ -181,7 +181,7 @@ on_both_apis! {
             None
         });
         let run = lab.apply().expect(4);
-        assert!(run.stderr.contains("has taken the name meanwhile, perhaps because of another run"), "{}", run.stderr);
+        assert!(run.stderr.contains("has taken the name in the meantime, perhaps because of another run"), "{}", run.stderr);
         lab.remove_hooks();
         let services = lab.services();
         let aside: Vec<_> = services.iter().filter(|service| service.name.contains("(abandoned ")).collect();

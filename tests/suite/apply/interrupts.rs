@@ -67,7 +67,7 @@ on_both_apis! {
         // A request without an answer is neither done nor left: its outcome is unknown.
         let summary = "Interrupted: 0 of 1 step done, 0 failed, 0 not attempted, 1 unknown · not read back";
         assert!(run.stderr.contains(summary), "{}", run.stderr);
-        let why = "? Desk: create: unknown: it was in progress when the run was stopped, so it may have been applied";
+        let why = "? Desk: create: outcome unknown (this step was in progress when the run stopped, so it may have been applied)";
         assert!(run.stderr.contains(why), "{}", run.stderr);
         lab.remove_hooks();
         lab.apply().expect(0);

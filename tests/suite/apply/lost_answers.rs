@@ -60,7 +60,7 @@ on_both_apis! {
                 answer_with(200, "content-type", "text/html", "<html>Sign in to the guest network</html>")
             });
             let run = lab.apply().expect(code);
-            assert!(run.stderr.contains("can't be read: it is not JSON"), "{}", run.stderr);
+            assert!(run.stderr.contains("can't be read: the answer is not JSON"), "{}", run.stderr);
             let is_old = lab.active("Health Coach").id == old.id;
             assert_eq!(is_old, code == 4, "one of the two is in use, under its name");
             lab.remove_hooks();
@@ -78,7 +78,7 @@ on_both_apis! {
             (renames && counted.fetch_add(1, Ordering::SeqCst) == 0).then_some(Fault::LoseAnswer)
         });
         let run = lab.apply().expect(0);
-        assert!(run.stderr.contains("; checking whether it was applied"), "{}", run.stderr);
+        assert!(run.stderr.contains("; checking whether the request was applied"), "{}", run.stderr);
         assert_eq!(renames.load(Ordering::SeqCst), 1, "it was done, and is not sent again");
         lab.remove_hooks();
         lab.expect_converged();

@@ -74,7 +74,7 @@ on_both_apis! {
         assert!(run.stderr.contains(summary), "{}", run.stderr);
         let end = run.stderr.split("✗ First: create").last().unwrap();
         assert!(end.contains("the model is unknown") && end.contains("    → "), "{}", run.stderr);
-        let waits = "· Second: create: not attempted: blocked by `First: create`, which failed";
+        let waits = "· Second: create: not attempted (blocked by `First: create`, which failed)";
         assert!(end.contains(waits), "{}", run.stderr);
         assert_eq!(lab.services().len(), 1);
         // Without warnings, unfinished steps are still reported.

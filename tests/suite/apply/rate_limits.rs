@@ -31,7 +31,7 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--parallelism", "64"]).expect(0);
         let hit = lab.server.requests().iter().filter(|record| record.status == Some(429)).count();
         assert_eq!(hit, 0, "{}", run.stderr);
-        let waits = run.stderr.matches(&format!("`create service` is limited to {limit} a minute")).count();
+        let waits = run.stderr.matches(&format!("`create service` is limited to {limit} requests a minute")).count();
         assert!((1..=4).contains(&waits), "one word a wait, not one a step: {}", run.stderr);
         assert_eq!(lab.services().len(), count);
     }
@@ -96,5 +96,5 @@ fn environments_of_one_organization_share_one_budget() {
     let requests = lab.server.requests();
     assert_eq!(requests.iter().filter(|record| record.path.contains("signin")).count(), 8);
     assert_eq!(requests.iter().filter(|record| record.status == Some(429)).count(), 0, "{}", run.stderr);
-    assert!(run.stderr.contains("`sign in` is limited to 5 a minute"), "{}", run.stderr);
+    assert!(run.stderr.contains("`sign in` is limited to 5 requests a minute"), "{}", run.stderr);
 }

@@ -218,7 +218,7 @@ on_both_apis! {
         });
         let run = lab.apply().expect(4);
         lab.remove_hooks();
-        assert!(run.stderr.contains("has taken the name meanwhile"), "{}", run.stderr);
+        assert!(run.stderr.contains("has taken the name in the meantime"), "{}", run.stderr);
         lab.apply().expect(0);
         let services = lab.services();
         let named: Vec<_> = services.iter().filter(|service| service.name == "Health Coach").collect();

@@ -154,5 +154,9 @@ fn a_permanent_sign_in_failure_is_reported_once_for_all_steps() {
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     let sign_ins = lab.server.requests().iter().filter(|record| record.path.contains("signin")).count();
     assert!(sign_ins <= 7, "{sign_ins} sign-ins: {}", run.stderr);
-    assert!(!run.stderr.contains("checking whether it was applied"), "nothing was sent: {}", run.stderr);
+    assert!(
+        !run.stderr.contains("checking whether the request was applied"),
+        "nothing was sent: {}",
+        run.stderr
+    );
 }

@@ -125,7 +125,7 @@ on_both_apis! {
         let run = plan(&[complete, &both].concat()).expect(1);
         assert!(run.stderr.contains("both AMIGO_API_KEY and AMIGO_API_KEY_FILE are set"), "{}", run.stderr);
         let run = plan(&[complete, &[("AMIGO_API_KEY_FILE", "nowhere")]].concat()).expect(1);
-        assert!(run.stderr.contains("can't read the file `nowhere`, which AMIGO_API_KEY_FILE names"), "{}", run.stderr);
+        assert!(run.stderr.contains("can't read the file `nowhere` that the variable AMIGO_API_KEY_FILE names"), "{}", run.stderr);
     }
 
     fn misleading_addresses_are_refused_and_not_printed(api: Api) {

@@ -41,11 +41,11 @@ on_both_apis! {
         let run = lab.run(&[&args[..], &["--summary", "summary.md"]].concat()).expect(4);
         let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
         assert!(summary.contains("> **Timed out.** Exit code 4: finished steps are kept"), "{summary}");
-        assert!(summary.contains("- `Desk 003: create`: the run reached its --timeout\n"), "{summary}");
+        assert!(summary.contains("- `Desk 003: create`: the run reached the limit of --timeout\n"), "{summary}");
         assert!(run.stderr.contains(": finishing the requests in flight"), "{}", run.stderr);
         let words = "Timed out: 3 of 6 steps done, 0 failed, 3 not attempted · not read back";
         assert!(run.stderr.contains(words), "{}", run.stderr);
-        assert!(run.stderr.contains("not attempted: the run reached its --timeout"), "{}", run.stderr);
+        assert!(run.stderr.contains("not attempted (the run reached the limit of --timeout)"), "{}", run.stderr);
         assert_eq!(lab.services().len(), 3);
         lab.before(slow_third());
         // The third is the last one now: all is done, and not read back.
@@ -65,7 +65,7 @@ on_both_apis! {
         let began = Instant::now();
         let run = lab.run(&["apply", "--auto-approve", "--timeout", "4s", "--format", "json"]).expect(4);
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-        assert!(run.stderr.contains(" s: run `amigops apply` again for the steps that are not done by then"), "{}", run.stderr);
+        assert!(run.stderr.contains(" s: run `amigops apply` again for the steps that are not done in time"), "{}", run.stderr);
         let last = last_event(&run);
         assert_eq!((&last["timed_out"], &last["failed"], &last["interrupted"]), (&json!(true), &json!(0), &json!(false)));
         let done = last["done"].as_u64().expect("a number");
@@ -132,8 +132,8 @@ on_both_apis! {
             false => None,
         });
         for (timeout, words) in [
-            (&["--timeout", "30m"][..], "the server asks to wait 60 minutes, but --timeout ends before"),
-            (&[], "at most: run it again after that, or with `--timeout 65m`"),
+            (&["--timeout", "30m"][..], "the server asks clients to wait 60 minutes, but --timeout ends before"),
+            (&[], "run the command again after that, or with `--timeout 65m`"),
         ] {
             let began = Instant::now();
             let run = lab.run(&[&["apply", "--auto-approve"], timeout].concat()).expect(4);

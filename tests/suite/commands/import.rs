@@ -153,7 +153,7 @@ fn enrich(lab: &Lab, id: &str, number: usize) {
 
 #[track_caller]
 fn expect_adoption(run: &Run, count: usize) {
-    let wanted = format!("only tags {count} services as this project's");
+    let wanted = format!("would only add the ownership tag to {count} services");
     assert!(run.stdout.contains(&wanted), "{}\n{}", run.stdout, run.stderr);
 }
 
@@ -187,7 +187,7 @@ on_both_apis! {
         // A second import changes nothing.
         let run = lab.run(&["import", "--out", "services"]).expect(0);
         assert!(run.stdout.contains("Import: 0 files created, 0 files updated"), "{}", run.stdout);
-        assert!(run.stdout.contains("A plan has nothing to change."), "{}", run.stdout);
+        assert!(run.stdout.contains("A plan made now would change nothing."), "{}", run.stdout);
     }
 
     fn manifest_has_the_layout_of_the_documentation(api: Api) {
@@ -272,11 +272,11 @@ on_both_apis! {
         assert!(text.contains("service: Late Coach\n"), "a service renamed live keeps its document: {text}");
         let line = "  ~ services/all.yaml  Health Coach, Night Coach → Late Coach\n";
         assert!(run.stdout.contains(line), "{}", run.stdout);
-        let words = "`Late Coach`: services/all.yaml declared `Night Coach`; it now declares `Late Coach`";
+        let words = "`Late Coach`: services/all.yaml declared `Night Coach` and now declares `Late Coach`";
         assert!(run.stderr.contains(words), "{}", run.stderr);
         assert!(!text.contains("keyterms"), "what is unmanaged stays out: {text}");
         assert!(lab.path().join("services/late-coach-2.yaml").exists());
-        assert!(run.stdout.contains("only tags 1 service as"), "{}\n{}\n{text}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("would only add the ownership tag to 1 service"), "{}\n{}\n{text}", run.stdout, run.stderr);
         lab.apply().expect(0);
         lab.expect_converged();
     }
@@ -294,7 +294,7 @@ on_both_apis! {
         manifest("New Coach");
         let run = lab.run(&["import", "--out", "services"]).expect(0);
         assert!(run.stdout.contains("  ~ services/all.yaml  New Coach → Day Coach\n"), "{}", run.stdout);
-        for words in ["declared `New Coach`; it now declares `Day Coach`", "undo this change"] {
+        for words in ["declared `New Coach` and now declares `Day Coach`", "undo this change"] {
             assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
         }
     }
@@ -314,7 +314,7 @@ on_both_apis! {
         let run = lab.run(&["import", "--out", "services"]).expect(0);
         assert!(run.stderr.contains("services/all.yaml: line 7: `version_sets.staging.agent_version`"), "{}", run.stderr);
         assert!(run.stderr.contains("the live value is 4"), "{}", run.stderr);
-        assert!(run.stdout.contains("A plan still changes "), "{}", run.stdout);
+        assert!(run.stdout.contains("A plan made now would still change "), "{}", run.stdout);
         let text = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
         assert!(text.contains("description: New.") && text.contains("staging: *pins"), "{text}");
     }

@@ -58,7 +58,7 @@ const KINDS: &[Kind] = &[
     (|lab| remove(lab, "Desk"), &["+ Desk", "1 missing"]),
     (
         |lab| lab.change(&lab.active("Shop").id, |shop| shop.name = "Shop 2".to_owned()),
-        &["+ Shop", "1 orphan (owned, in no manifest): Shop 2", "1 missing"],
+        &["+ Shop", "1 orphan (owned, but in no manifest): Shop 2", "1 missing"],
     ),
     (
         |lab| {

@@ -126,7 +126,7 @@ amigops_live_services{{environment="lab"}} 4
 # HELP amigops_drift_success 1 if the last run could compare the environment, else 0.
 # TYPE amigops_drift_success gauge
 amigops_drift_success{{environment="lab"}} 1
-# HELP amigops_drift_last_run_timestamp_seconds Time of the end of the last run.
+# HELP amigops_drift_last_run_timestamp_seconds Time at which the last run ended.
 # TYPE amigops_drift_last_run_timestamp_seconds gauge
 amigops_drift_last_run_timestamp_seconds{{environment="lab"}} …
 # HELP amigops_drift_last_success_timestamp_seconds Time of the last successful run; 0 if there was none.
@@ -233,8 +233,8 @@ fn the_file_is_readable_and_replaced_as_a_whole() {
     let before = lab.server.requests().len();
     let manifest = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
     for (path, why) in [
-        ("services/all.yaml", "it holds something other than metrics"),
-        ("services", "it is not a regular file"),
+        ("services/all.yaml", "the file contains something other than metrics"),
+        ("services", "the path is not a regular file"),
     ] {
         let run = lab.run(&["drift", "--metrics", path]).expect(1);
         assert!(run.stderr.contains(why), "{}", run.stderr);

@@ -22,8 +22,8 @@ on_both_apis! {
         assert!(run.stdout.contains("Two → One") && run.stdout.contains("edited → The Shop"), "{}", run.stdout);
         let told = match api {
             // The set goes with the old service.
-            Api::Classic => "⚠ Desk: an apply would be refused: `Desk` would be replaced, but `guardrails.protected` names it",
-            Api::Platform => "⚠ Desk: an apply would be refused: the plan would remove 1",
+            Api::Classic => "⚠ Desk: an apply would be refused: `Desk` would be replaced, but `guardrails.protected` lists it",
+            Api::Platform => "⚠ Desk: an apply would be refused: the number of removals in the plan is 1",
         };
         assert!(run.stdout.contains(told), "{}", run.stdout);
         assert_eq!(run.stderr, "");
@@ -52,7 +52,7 @@ on_both_apis! {
         lab.apply().expect(0);
         lab.manifests(&declared());
         let run = lab.run(&["drift"]).expect(0);
-        assert!(run.stdout.contains("2 orphans (owned, in no manifest): Old, Summer"), "{}", run.stdout);
+        assert!(run.stdout.contains("2 orphans (owned, but in no manifest): Old, Summer"), "{}", run.stdout);
         assert!(run.stdout.ends_with("No drift: 2 services are as declared.\n"), "{}", run.stdout);
         lab.run(&["plan", "--prune"]).expect(3);
         let run = lab.run(&["drift", "--prune"]).expect(2);
@@ -73,7 +73,7 @@ on_both_apis! {
         let run = lab.run(&["drift"]).expect(2);
         let parts = [
             "⚠ Desk: an apply would be refused: `Desk` (",
-            "belongs to another project: its tag `managed_by` says `sisters␛[2J`",
+            "belongs to another project: its tag `managed_by` has the value `sisters␛[2J`",
             "theirs now → The Desk",
             "edited → The Shop",
             "Drift: 2 of 2 declared services differ",
@@ -81,6 +81,6 @@ on_both_apis! {
         for part in parts {
             assert!(run.stdout.contains(part), "{part:?}:\n{}", run.stdout);
         }
-        assert!(!run.stdout.contains("it has no owner yet"), "{}", run.stdout);
+        assert!(!run.stdout.contains("has no owner yet"), "{}", run.stdout);
     }
 }

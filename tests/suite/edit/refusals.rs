@@ -14,30 +14,41 @@ fn refusal(text: &str, document: usize, change: &Change) -> String {
 #[test]
 fn edits_of_shared_values_are_refused() {
     let table = [
-        ("x: &a 3\ny: *a\n", set("x", 4), "line 1: `x` can't be changed here: it contains the anchor `&a`"),
+        (
+            "x: &a 3\ny: *a\n",
+            set("x", 4),
+            "line 1: `x` can't be changed here (the value contains the anchor `&a`",
+        ),
         (
             "x: &a {p: 1}\ny: *a\n",
             set("x/p", 4),
-            "line 1: `x.p` can't be changed here: it is inside the anchor `&a`",
+            "line 1: `x.p` can't be changed here (the value is inside the anchor `&a`",
         ),
-        ("x: &a {p: 1}\ny: *a\n", set("x/q", 4), "it is inside the anchor `&a`"),
+        ("x: &a {p: 1}\ny: *a\n", set("x/q", 4), "the value is inside the anchor `&a`"),
         (
             "x: &a {p: 1}\n\ny: *a\n",
             set("y/p", 4),
-            "line 3: `y.p` can't be changed here: it is inside the alias `*a`",
+            "line 3: `y.p` can't be changed here (the value is inside the alias `*a`",
         ),
         (
             "x: &a {p: 1}\ny: {<<: *a}\n",
             set("y/p", 4),
-            "line 2: `y.p` can't be changed here: it may come from a merge key",
+            "line 2: `y.p` can't be changed here (the value may come from a merge key",
         ),
-        ("x: &a k\ny: {*a : 1}\n", set("y/k", 4), "line 2: `y.k` can't be changed here: a key next to it"),
-        ("x: {d: &a 1}\ny: *a\n", remove("x"), "it contains the anchor `&a`"),
-        ("x: {d: &a 1}\ny: *a\n", set("x", 1), "it contains the anchor `&a`"),
+        (
+            "x: &a k\ny: {*a : 1}\n",
+            set("y/k", 4),
+            "line 2: `y.k` can't be changed here (another key of this mapping",
+        ),
+        ("x: {d: &a 1}\ny: *a\n", remove("x"), "the value contains the anchor `&a`"),
+        ("x: {d: &a 1}\ny: *a\n", set("x", 1), "the value contains the anchor `&a`"),
     ];
     for (text, change, expected) in table {
         let refusal = refusal(text, 0, &change);
-        assert!(refusal.contains(expected) && refusal.ends_with("; edit it by hand"), "{text}: {refusal}");
+        assert!(
+            refusal.contains(expected) && refusal.ends_with("; edit the file by hand"),
+            "{text}: {refusal}"
+        );
     }
 }
 
@@ -46,7 +57,12 @@ fn invalid_targets_are_reported() {
     let table = [
         ("a: 1\n", 0, set("a/b", 1), "`a` is not a mapping"),
         ("- 1\n", 0, set("a", 1), "the document is not a mapping"),
-        ("a: 1\n---\nb: 1\n", 2, set("b", 1), "there is no document 3: the file has 2"),
+        (
+            "a: 1\n---\nb: 1\n",
+            2,
+            set("b", 1),
+            "document 3 does not exist; the number of documents in the file is 2",
+        ),
         ("a: [1\n", 0, set("a", 1), "invalid YAML"),
         ("a: 1\na: 2\n", 0, set("a", 1), "duplicate key `a`"),
         ("a: 1\n---\nb: 1\nb: 2\n", 0, set("a", 1), "line 4: duplicate key `b`"),
@@ -61,5 +77,5 @@ fn invalid_targets_are_reported() {
 #[test]
 fn edit_that_would_lose_a_comment_is_refused() {
     let refusal = refusal("a: one\n  two # c\nb: 1\n", 0, &set("a", "n"));
-    assert!(refusal.contains("the edit would change the rest of the file"), "{refusal}");
+    assert!(refusal.contains("the edit would also change other parts of the file"), "{refusal}");
 }

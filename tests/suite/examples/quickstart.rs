@@ -97,7 +97,11 @@ fn a_second_run_on_a_sandbox_in_use_is_an_error() {
     .unwrap();
     let refused = run(project.path(), &["plan"]).expect(1);
     assert!(refused.stderr.contains("in use by another process"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("wait until that process ends, or stop it"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("wait until that process ends, or stop that process"),
+        "{}",
+        refused.stderr
+    );
     held.stop();
     run(project.path(), &["plan"]).expect(0);
 }

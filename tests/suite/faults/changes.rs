@@ -30,9 +30,9 @@ const CASES: &[Case] = &[
         2,
         "502 an HTML page instead of an API response",
     ),
-    case("answer, status: 200, body: <html>Sign in to the guest network</html>", 2, "it is not JSON"),
-    case("answer, status: 200, body: '%PDF-1.7', processed: true", 2, "it is not JSON"),
-    case("garble", 2, "it ends too early"),
+    case("answer, status: 200, body: <html>Sign in to the guest network</html>", 2, "the answer is not JSON"),
+    case("answer, status: 200, body: '%PDF-1.7', processed: true", 2, "the answer is not JSON"),
+    case("garble", 2, "the JSON ends too early"),
 ];
 
 on_both_apis! {
@@ -52,7 +52,7 @@ on_both_apis! {
         for body in ["<html>Sign in to the guest network</html>", "'%PDF-1.7'"] {
             let lab = lab_with_change(api, &format!("answer, status: 200, times: 3, body: {body}"));
             let run = lab.apply().expect(4);
-            assert!(run.stderr.contains("the answer can't be read: it is not JSON"), "{}", run.stderr);
+            assert!(run.stderr.contains("the answer can't be read: the answer is not JSON"), "{}", run.stderr);
             assert_eq!(lab.writes().len(), 3);
             expect_recovery(&lab);
         }

@@ -21,11 +21,11 @@ fn refused(text: Option<&str>) -> String {
 }
 
 const HELP: &str =
-    "   = help: `amigops schema faults` prints the schema of this file; docs/emulator.md explains it\n";
+    "   = help: `amigops schema faults` prints the schema of a fault file; docs/faults.md explains it\n";
 
 #[test]
 fn a_missing_or_empty_fault_file_is_refused() {
-    insta::assert_snapshot!(refused(None), @"error: can't read the faults `faults.yaml`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(refused(None), @"error: can't read the fault file `faults.yaml`: No such file or directory (os error 2)");
     let empty = "error: faults.yaml:1:1: the file is empty: expected `faults:` with a list of rules\n";
     for text in ["", "\n\n", "# nothing yet\n"] {
         assert_eq!(refused(Some(text)), format!("{empty}{HELP}"));

@@ -6,7 +6,7 @@ use super::{Case, case, lab_with_create, slow};
 use crate::on_both_apis;
 
 const DONE: &str = "Applied: 1 step · read back: converged";
-const LOOKED: &str = "; checking whether it was applied";
+const LOOKED: &str = "; checking whether the request was applied";
 
 /// A create whose answer is lost is checked, and retried only if it did not take effect.
 const CASES: &[Case] = &[

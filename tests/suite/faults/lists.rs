@@ -24,15 +24,15 @@ const CASES: &[Case] = &[
         2,
         "502 an HTML page instead of an API response",
     ),
-    case("garble", 2, "it ends too early (EOF while parsing"),
-    case("answer, status: 200, body: <html>Sign in</html>", 2, "it is not JSON"),
+    case("garble", 2, "the JSON ends too early (EOF while parsing"),
+    case("answer, status: 200, body: <html>Sign in</html>", 2, "the answer is not JSON"),
 ];
 
 /// Invalid responses, and the error if they persist.
 const UNREADABLE: &[(&str, &str, &str)] = &[
-    ("garble", "it ends too early (EOF while parsing", "a proxy may have cut it off"),
-    ("answer, status: 200, body: <html>Sign in</html>", "it is not JSON", "a network sign-in page"),
-    ("answer, status: 200, body: '%PDF-1.7'", "it is not JSON", "check `base_url:` and the network"),
+    ("garble", "the JSON ends too early (EOF while parsing", "a proxy may have cut the answer off"),
+    ("answer, status: 200, body: <html>Sign in</html>", "the answer is not JSON", "a network sign-in page"),
+    ("answer, status: 200, body: '%PDF-1.7'", "the answer is not JSON", "check `base_url:` and the network"),
     ("answer, status: 200, body: '{\"ok\": true}'", "missing field", "another server may be answering"),
 ];
 

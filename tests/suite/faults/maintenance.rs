@@ -11,8 +11,9 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[track_caller]
 fn expect_wait_refused(run: &Run, words: &str) {
-    let words =
-        format!("the server asks to wait {words}, but a request waits 5 minutes at most: run it again");
+    let words = format!(
+        "the server asks clients to wait {words}, but a request waits at most 5 minutes: run the command again"
+    );
     assert!(run.stderr.contains(&words), "{}", run.stderr);
     assert!(!run.stderr.contains("retrying in"), "nothing is waited for: {}", run.stderr);
     assert!(!run.stderr.contains("in a minute"), "{}", run.stderr);

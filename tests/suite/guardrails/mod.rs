@@ -80,7 +80,7 @@ fn retired_services() -> Vec<Case> {
             &["--prune"],
             &["--prune", "--max-removals", "2"],
             &[
-                "would remove 2,",
+                "the number of removals in the plan is 2,",
                 "`guardrails.max_removals` allows 1",
                 "2 services retired (`Summer`, `Winter`)",
                 "--max-removals 2 ",
@@ -92,7 +92,7 @@ fn retired_services() -> Vec<Case> {
             &["--prune"],
             &["--prune", "--max-removals", "67%"],
             &[
-                "would remove 2,",
+                "the number of removals in the plan is 2,",
                 "allows 1 (50% of 3 active services of this project, rounded down)",
                 "--max-removals 2 ",
             ],
@@ -102,7 +102,7 @@ fn retired_services() -> Vec<Case> {
             "",
             &["--prune", "--max-removals", "0"],
             &["--prune"],
-            &["would remove 2,", "`--max-removals` allows 0", "--max-removals 2 "],
+            &["the number of removals in the plan is 2,", "`--max-removals` allows 0", "--max-removals 2 "],
         ),
     ]
 }
@@ -119,7 +119,7 @@ fn deleted_sets() -> Vec<Case> {
         args: &[],
         allowing: &["--max-removals", "1"],
         words: &[
-            "would remove 1,",
+            "the number of removals in the plan is 1,",
             "`guardrails.max_removals` allows 0",
             "1 version set deleted (`dev` of `Desk`)",
             "--max-removals 1 ",
@@ -146,7 +146,7 @@ fn other_refusals() -> Vec<Case> {
             replaced_desk(),
             &[],
             &["--allow-protected"],
-            &["`Desk` would be replaced, but `guardrails.protected` names it", "--allow-protected"],
+            &["`Desk` would be replaced, but `guardrails.protected` lists it", "--allow-protected"],
         ),
         case(
             "retired by name",
@@ -155,7 +155,7 @@ fn other_refusals() -> Vec<Case> {
             desk(),
             &["--prune"],
             &["--prune", "--allow-protected"],
-            &["`Summer` would be retired, but `guardrails.protected` names it", "--allow-protected"],
+            &["`Summer` would be retired, but `guardrails.protected` lists it", "--allow-protected"],
         ),
         case(
             "retired by tag",
@@ -164,7 +164,7 @@ fn other_refusals() -> Vec<Case> {
             desk(),
             &["--prune"],
             &["--prune", "--allow-protected"],
-            &["`Summer` would be retired, but its tag `protected`", "--allow-protected"],
+            &["`Summer` would be retired, but the tag `protected`", "--allow-protected"],
         ),
         case(
             "another project's",
@@ -173,7 +173,12 @@ fn other_refusals() -> Vec<Case> {
             [desk(), service("Theirs", "")].join("---\n"),
             &[],
             &["--take-over", "sisters"],
-            &["`Theirs`", "belongs to another project", "`managed_by` says `sisters`", "--take-over sisters"],
+            &[
+                "`Theirs`",
+                "belongs to another project",
+                "`managed_by` has the value `sisters`",
+                "--take-over sisters",
+            ],
         ),
     ]
 }
@@ -229,7 +234,7 @@ on_both_apis! {
         let lab = Lab::on(api, SEED);
         lab.manifests(&desk());
         let run = lab.run(&["plan", "--max-removals", "few"]).expect(1);
-        assert!(run.stderr.contains("a number from 0, or a share such as \"10%\""), "{}", run.stderr);
+        assert!(run.stderr.contains("a number of at least 0, or a share such as \"10%\""), "{}", run.stderr);
         assert_eq!(lab.hooks.count(), 0);
     }
 }

@@ -42,7 +42,7 @@ on_both_apis! {
         for defaults in ["", "defaults: {lifecycle: {retire: deactivate}}\n", "defaults: {lifecycle: {}, tags: {team: care}}\n"] {
             let lab = lab(api, defaults);
             let run = lab.run(&["plan", "--prune", "--color", "never"]).expect(0);
-            assert!(run.stdout.contains("deactivate (owned by this project, in no manifest)"), "{}", run.stdout);
+            assert!(run.stdout.contains("deactivate (owned by this project, not declared)"), "{}", run.stdout);
             lab.run(PRUNE).expect(0);
             assert_eq!(state(&lab, "Summer"), Some((false, ours())));
             expect_converged_with_prune(&lab);
@@ -66,7 +66,7 @@ on_both_apis! {
     fn orphans_with_retire_keep_stay_active_and_unowned(api: Api) {
         let lab = lab(api, "defaults: {lifecycle: {retire: keep}}\n");
         let run = lab.run(&["plan", "--prune", "--color", "never"]).expect(0);
-        assert!(run.stdout.contains("keep (owned by this project, in no manifest)"), "{}", run.stdout);
+        assert!(run.stdout.contains("keep (owned by this project, not declared)"), "{}", run.stdout);
         assert!(run.stdout.contains("tags.managed_by"), "{}", run.stdout);
         lab.run(PRUNE).expect(0);
         assert_eq!(state(&lab, "Summer"), Some((true, None)));
@@ -91,7 +91,7 @@ on_both_apis! {
         let lab = lab(api, "");
         lab.manifests(&[desk(), service("Other", "")].join("---\n"));
         let run = lab.run(&["plan", "--prune", "--only", "Other", "--color", "never"]).expect(0);
-        assert!(run.stdout.contains("1 orphan (owned, in no manifest): Summer — not retired: --only was given"), "{}", run.stdout);
+        assert!(run.stdout.contains("1 orphan (owned, but in no manifest): Summer — not retired, because --only was given"), "{}", run.stdout);
         let run = lab.run(&["plan", "--only", "Other"]).expect(0);
         assert!(run.stdout.contains("Summer — retire with --prune"), "{}", run.stdout);
         lab.run(&[PRUNE, &["--only", "Other"]].concat()).expect(0);
@@ -103,7 +103,7 @@ on_both_apis! {
 fn retire_delete_deletes_active_orphans_only() {
     let lab = lab(Api::Platform, "defaults: {lifecycle: {retire: delete}}\n");
     let run = lab.run(&["plan", "--prune", "--color", "never"]).expect(0);
-    assert!(run.stdout.contains("delete (owned by this project, in no manifest)"), "{}", run.stdout);
+    assert!(run.stdout.contains("delete (owned by this project, not declared)"), "{}", run.stdout);
     lab.run(PRUNE).expect(0);
     assert_eq!(state(&lab, "Summer"), None);
     assert_eq!(state(&lab, "Idle"), Some((false, ours())));
@@ -120,7 +120,7 @@ fn a_default_that_classic_does_not_support_is_an_error_if_used() {
     lab.manifests(&service("Desk", "lifecycle: {retire: keep}\n"));
     lab.run(&["plan"]).expect(0);
     let run = lab.run(PRUNE).expect(1);
-    assert!(run.stderr.contains("`defaults.lifecycle.retire: delete`"), "{}", run.stderr);
+    assert!(run.stderr.contains("`defaults.lifecycle.retire` is `delete`"), "{}", run.stderr);
     assert!(run.stderr.contains("the Classic API can't delete services"), "{}", run.stderr);
     assert_eq!(lab.writes(), []);
 }

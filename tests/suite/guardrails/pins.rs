@@ -60,7 +60,7 @@ on_both_apis! {
         lab.project(RULE);
         for args in [&["plan"][..], &["apply", "--auto-approve"]] {
             let run = lab.run(args).expect(3);
-            let words = "version set `release` of `Desk` would become unpinned: the new agent has no version 2, but `guardrails.require_pins` names the set";
+            let words = "version set `release` of `Desk` would become unpinned: the new agent has no version 2, but `guardrails.require_pins` lists this version set";
             assert!(run.stderr.contains(words), "{}", run.stderr);
         }
         assert_eq!(lab.writes(), []);
@@ -72,7 +72,7 @@ on_both_apis! {
     fn creating_an_unpinned_service_is_refused(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.project(RULE);
-        let words = "version set `release` of `Shop` would be created unpinned, but `guardrails.require_pins` names it";
+        let words = "version set `release` of `Shop` would be created unpinned, but `guardrails.require_pins` lists it";
         for more in ["", "version_sets: {}\n", "version_sets: {dev: {agent_version: 1, context_graph_version: 1}}\n"] {
             lab.manifests(&[desk(), service("Shop", more)].join("---\n"));
             for args in [

@@ -26,7 +26,7 @@ on_both_apis! {
         let before = lab.writes();
         for args in [&["plan", "--prune"][..], &["apply", "--auto-approve", "--prune"]] {
             let run = lab.run(args).expect(3);
-            assert!(run.stderr.contains("`Desk` would be retired, but its tag `protected`"), "{}", run.stderr);
+            assert!(run.stderr.contains("`Desk` would be retired, but the tag `protected`"), "{}", run.stderr);
         }
         assert_eq!(lab.writes(), before);
 

@@ -32,7 +32,7 @@ fn with_header(status: u16, header: &str, body: impl Into<Vec<u8>>) -> Option<Re
 
 on_both_apis! {
     fn an_endless_body_is_an_error(api: Api) {
-        plan(api, 1, &["the answer is longer than 16 MB"], 150, |_| {
+        plan(api, 1, &["the answer is longer than the limit of 16 MB"], 150, |_| {
             let piece = vec![b' '; 1 << 16];
             Some(Reply::Endless { first: b"{\"items\":[".to_vec(), piece, pause: Duration::ZERO })
         });
@@ -110,7 +110,10 @@ on_both_apis! {
 #[test]
 fn a_long_sign_in_response_is_an_error() {
     let cases = [
-        (format!("{{\"id_token\":\"{}\"}}", "t".repeat(1 << 20)), "the answer is longer than 64 kB"),
+        (
+            format!("{{\"id_token\":\"{}\"}}", "t".repeat(1 << 20)),
+            "the answer is longer than the limit of 64 kB",
+        ),
         (format!("{{\"id_token\":\"{}\"}}", "t".repeat(20_000)), "the token is longer than 16384 bytes"),
         ("{\"id_token\":\"a\\nb\"}".to_owned(), "the token can't be sent in a header"),
         ("{\"id_token\":\"\"}".to_owned(), "the token can't be sent in a header"),

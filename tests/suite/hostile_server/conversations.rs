@@ -62,7 +62,7 @@ on_both_apis! {
     fn an_endless_answer_is_an_error(api: Api) {
         let words = match api {
             Api::Classic => "is longer than",
-            Api::Platform => "the answer is longer than 1 MB",
+            Api::Platform => "the answer is longer than the limit of 1 MB",
         };
         talk(api, &["POST /v1/", words], || endless("{\"text\":\"", &"hello ".repeat(10_000)));
     }

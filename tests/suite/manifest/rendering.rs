@@ -22,7 +22,7 @@ fn unknown_key() {
     4 | version_set:
       | ^^^^^^^^^^^ did you mean `version_sets`?
       |
-      = help: declare version sets under `version_sets:` by name
+      = help: declare version sets by name under `version_sets:`
 
     error: 1 problem in 1 file; nothing was sent
     "###);
@@ -31,7 +31,7 @@ fn unknown_key() {
 #[test]
 fn duplicate_key() {
     insta::assert_snapshot!(service("description: a\ndescription: b\n"), @"
-    error[AG011]: duplicate key `description`; line 4 has it already
+    error[AG011]: duplicate key `description`, which is already on line 4
      --> services/a.yaml:5:1
       |
     5 | description: b
@@ -74,7 +74,7 @@ fn invalid_version() {
      --> services/a.yaml:5:59
       |
     5 |   release: {agent_version: latest, context_graph_version: "3"}
-      |                                                           ^^^ write it without quotes: 3
+      |                                                           ^^^ write the value without quotes: 3
 
     error: 2 problems in 1 file; nothing was sent
     "#);
@@ -89,7 +89,7 @@ fn platform_key_on_classic() {
     4 | voice_config: {}
       | ^^^^^^^^^^^^ this environment is on the Classic API
       |
-      = help: move it to the overlay of an environment on the Platform API
+      = help: move this key to the overlay of an environment on the Platform API
 
     error: 1 problem in 1 file; nothing was sent
     ");
@@ -106,13 +106,13 @@ fn edge_and_unmanaged_version_sets() {
       |
       = help: `edge` always uses the latest agent and context graph; use another name
 
-    error[AG027]: version set `personal-ann` is declared, but the project does not manage it
+    error[AG027]: version set `personal-ann` is declared, but the project does not manage this version set
      --> services/a.yaml:4:26
       |
     4 | version_sets: {edge: {}, personal-ann: {}}
-      |                          ^^^^^^^^^^^^ a pattern of `unmanaged_version_sets` matches it
+      |                          ^^^^^^^^^^^^ a pattern in `unmanaged_version_sets` matches this name
       |
-      = help: remove it here, or change the pattern in amigops.yaml
+      = help: remove the version set here, or change the pattern in amigops.yaml
 
     error: 2 problems in 1 file; nothing was sent
     ");
@@ -131,9 +131,9 @@ fn invalid_tags_and_keyterms() {
      --> services/a.yaml:4:16
       |
     4 | tags: {a-b: x, managed_by: me}
-      |                ^^^^^^^^^^ it marks the project that owns the service
+      |                ^^^^^^^^^^ this tag names the project that owns the service
       |
-      = help: remove it here: amigops keeps its own tags whatever a manifest declares
+      = help: remove this tag here: amigops keeps its own tags, whatever a manifest declares
 
     error[AG024]: the API rejects the key term `Blood  Sugar`
      --> services/a.yaml:5:12
@@ -273,7 +273,7 @@ fn credential_in_a_file() {
      --> amigops.yaml:5:53
       |
     5 |   production: {api: classic, credentials: {api_key: ******}}
-      |                                                     ^^^^^^ not the name of a variable; masked, because it may be a secret
+      |                                                     ^^^^^^ this is not the name of a variable; it is masked because it may be a secret
       |
       = help: use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it
 
@@ -295,7 +295,7 @@ fn duplicate_service_in_two_files() {
     1 | service: A
       |          - first declared here
       |
-      = help: a name identifies one service: rename one of them, or merge the documents
+      = help: a name identifies one service: rename one of the services, or merge the documents
 
     error: 1 problem in 1 file; nothing was sent
     "###);

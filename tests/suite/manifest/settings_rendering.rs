@@ -32,15 +32,15 @@ fn key_at_the_wrong_level() {
      --> services/a.yaml:4:1
       |
     4 | experience_controls: {temperature: 1}
-      | ^^^^^^^^^^^^^^^^^^^ it belongs to a model preference
+      | ^^^^^^^^^^^^^^^^^^^ this key belongs to a model preference
       |
-      = help: put it next to `llm_name`, under `llm_model_preferences:` of a version set
+      = help: move this key next to `llm_name`, under `llm_model_preferences:` of a version set
 
     error[AG012]: unknown key `tts_model`
      --> services/a.yaml:5:1
       |
     5 | tts_model: sonic-3
-      | ^^^^^^^^^ it belongs to `voice_config`
+      | ^^^^^^^^^ this key belongs to `voice_config`
 
     error: 2 problems in 1 file; nothing was sent
     "###);
@@ -59,7 +59,7 @@ fn number_out_of_range() {
      --> services/a.yaml:5:32
       |
     5 | voice_config: {eot_timeout_ms: "200"}
-      |                                ^^^^^ write it without quotes: 200
+      |                                ^^^^^ write the value without quotes: 200
 
     error: 2 problems in 1 file; nothing was sent
     "#);
@@ -133,14 +133,14 @@ fn invalid_forwarding_number() {
      --> services/a.yaml:4:41
       |
     4 | voice_config: {forwarding: {forward_to: "4321"}}
-      |                                         ^^^^^^ expected `+`, country code and number, such as "+12025550100"
+      |                                         ^^^^^^ expected `+`, the country code and the number, such as "+12025550100"
     "#);
     insta::assert_snapshot!(shown("voice_config: {forwarding: {forward_to: \"+1 202 555 01 00\"}}\n"), @r#"
     warning[AG037]: `voice_config.forwarding.forward_to` is not a phone number in E.164 format
      --> services/a.yaml:4:41
       |
     4 | voice_config: {forwarding: {forward_to: "+1 202 555 01 00"}}
-      |                                         ^^^^^^^^^^^^^^^^^^ expected `+`, country code and number, such as "+12025550100"
+      |                                         ^^^^^^^^^^^^^^^^^^ expected `+`, the country code and the number, such as "+12025550100"
     "#);
 }
 
@@ -153,7 +153,7 @@ fn invalid_phone_number_of_an_environment() {
      --> amigops.yaml:4:45
       |
     4 |   live: {api: platform, smoke_phone_number: "555"}
-      |                                             ^^^^^ expected `+`, country code and number, such as "+12025550100"
+      |                                             ^^^^^ expected `+`, the country code and the number, such as "+12025550100"
 
     error: 1 problem in 1 file; nothing was sent
     "#);
@@ -205,7 +205,7 @@ fn unknown_field_path() {
 #[test]
 fn skipped_smoke_tests() {
     insta::assert_snapshot!(shown("smoke:\n  - {version_set: dev, say: hi}\n  - expect: hello\n"), @"
-    warning[AG036]: smoke test skipped: on the Platform API, it can only use `release`
+    warning[AG036]: smoke test skipped: on the Platform API, a smoke test can only use `release`
      --> services/a.yaml:5:19
       |
     5 |   - {version_set: dev, say: hi}

@@ -41,7 +41,7 @@ on_both_apis! {
         lab.manifests(&manifest);
         let run = lab.run(&["plan"]).expect(1);
         let id = lab.agent_id("Coach\u{a0}Maya");
-        let help = format!("contains U+00A0 (no-break space), so a manifest can't name it: use its id, `{{id: {id}}}`");
+        let help = format!("contains U+00A0 (no-break space), so a manifest can't use this name; use the id, `{{id: {id}}}`");
         assert!(run.stderr.contains(&help), "{help}: {}", run.stderr);
         lab.manifests(&manifest.replace("Coach Maya", &format!("{{id: {id}}}")));
         lab.apply().expect(0);

@@ -52,8 +52,8 @@ fn line<'a>(run: &'a Run, start: &str) -> &'a str {
 }
 
 const DRIFT: &str = "drift: the live value differs from the base";
-const CONFLICT: &str = "conflict: live, base and manifest all differ";
-const BEHIND: &str = "behind: the base branch keeps the live value: merge it";
+const CONFLICT: &str = "conflict: live value, base and manifest all differ";
+const BEHIND: &str = "behind: merge the base branch, which keeps the live value";
 
 on_both_apis! {
     fn each_change_shows_its_cause(api: Api) {
@@ -85,7 +85,7 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--base", "main"]).expect(3);
         assert_eq!(lab.writes().len(), writes, "nothing is sent");
         for part in [
-            "refused: `Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and the base has neither",
+            "refused: `Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and both differ from the base",
             "amigops import",
             "--overwrite-drift",
             "nothing was sent",
@@ -114,7 +114,7 @@ on_both_apis! {
         lab.git(&["checkout", "-q", "topic"]);
         let run = lab.run(&["plan", "--base", "main", "--prune"]).expect(0);
         assert!(line(&run, "tags.tier").ends_with(&format!("platinum → gold   {BEHIND}")), "{}", run.stdout);
-        assert!(run.stdout.contains("behind: the base branch declares it: merge it first"), "{}", run.stdout);
+        assert!(run.stdout.contains("behind: merge the base branch first, because it declares this service"), "{}", run.stdout);
         let last = "  ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given\n";
         assert!(run.stdout.ends_with(last), "{}", run.stdout);
         // A removed block is one conflict, however many values it has.
@@ -127,9 +127,9 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--base", "main", "--prune"]).expect(3);
         assert_eq!(lab.writes().len(), writes, "nothing is sent");
         for part in [
-            "`Shop` would be retired, but the base's branch declares it: this branch is behind",
-            "`Desk`: `tags.tier` is `platinum` live and in the base's branch",
-            "merge the base's branch into this one",
+            "`Shop` would be retired, but the base branch declares this service: this branch is behind",
+            "`Desk`: `tags.tier` is `platinum` live and in the base branch",
+            "merge the base branch into this one",
         ] {
             assert!(run.stderr.contains(part), "{part}:\n{}", run.stderr);
         }
@@ -171,7 +171,7 @@ fn a_service_deleted_live_is_drift() {
     });
     let run = lab.plan("main").expect(0);
     assert!(
-        line(&run, "cause").ends_with("drift: the base declares the same, but the live service is gone"),
+        line(&run, "cause").ends_with("drift: the base declares this service, but the live service is gone"),
         "{}",
         run.stdout
     );
@@ -196,7 +196,7 @@ fn files_can_be_moved_and_documents_removed() {
     lab.commit();
     let run = lab.run(&["plan", "--base", "HEAD", "--prune"]).expect(0);
     assert!(
-        line(&run, "cause").ends_with("drift: neither the base nor the base branch declares it"),
+        line(&run, "cause").ends_with("drift: neither the base nor the base branch declares this service"),
         "{}",
         run.stdout
     );
@@ -285,7 +285,7 @@ fn base_without_a_repository_is_an_error() {
     assert!(run.stderr.contains("run it in a clone of the project's repository"), "{}", run.stderr);
     lab.git(&["init", "-q"]);
     let run = lab.plan("main").expect(1);
-    assert!(run.stderr.contains("but this repository has none"), "{}", run.stderr);
+    assert!(run.stderr.contains("but this repository has no commits"), "{}", run.stderr);
     let mut command = amigops(&lab.path());
     command.args(["plan", "--base", "main"]).env("PATH", "/nonexistent");
     let run = run_command(command).expect(1);

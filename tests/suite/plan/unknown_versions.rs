@@ -48,7 +48,7 @@ on_both_apis! {
         omit_versions(&lab);
         lab.manifests(&manifest(4));
         let run = lab.run(&["plan"]).expect(1);
-        assert!(run.stderr.contains("its latest version is 3"), "{}", run.stderr);
+        assert!(run.stderr.contains("the latest version is 3"), "{}", run.stderr);
         assert_eq!(versions_read(&lab), 1, "one request for the one agent that is pinned");
         lab.manifests(&manifest(3));
         lab.apply().expect(0);

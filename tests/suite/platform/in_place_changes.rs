@@ -76,8 +76,7 @@ fn an_unmanaged_set_with_a_version_that_the_new_agent_lacks_is_reported() {
         service.version_sets.get_mut("personal-kim").unwrap().agent_version = Some(5);
     });
     let run = lab.apply().expect(0);
-    let words =
-        "the agent version of version set `personal-kim` is not declared: it is carried over as latest";
+    let words = "the agent version of version set `personal-kim` is not declared, so it will be latest";
     assert!(run.stdout.contains(words), "{}", run.stdout);
     let after = lab.service(&id);
     assert_eq!(after.agent_id, lab.agent_id("Coach Noor"));

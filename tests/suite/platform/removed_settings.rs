@@ -23,7 +23,7 @@ fn a_block_that_the_api_cannot_clear_is_refused_with_its_location() {
     let lab = lab();
     let before = lab.writes().len();
     for (block, hint) in
-        [("voice_config", "remove the block from the manifest"), ("escalation_policy", "type: operator")]
+        [("voice_config", "remove the whole key from the manifest"), ("escalation_policy", "type: operator")]
     {
         let kept: String = BLOCKS.lines().filter(|line| !line.starts_with(block)).collect();
         // The fifth line of the manifest.

@@ -60,7 +60,7 @@ fn desk(lab: &Lab, change: impl FnOnce(&mut Service)) {
     lab.change(&lab.active("Desk").id, change);
 }
 
-const FITS: &str = "its services changed since it was made";
+const FITS: &str = "its services have changed since the plan was made";
 
 /// Edits after which the plan can be applied, and edits after which it is stale, with words of the refusal.
 const TABLE: &[(&str, Interference, &[&str])] = &[
@@ -105,7 +105,7 @@ const TABLE: &[(&str, Interference, &[&str])] = &[
             again.id = String::new();
             lab.add(again);
         },
-        &[FITS, "Desk", "the service no longer exists, and another one has its name"],
+        &[FITS, "Desk", "the service no longer exists, and another service has its name"],
     ),
     (
         "a new namesake",
@@ -319,12 +319,12 @@ fn a_file_that_is_not_a_plan_is_refused() {
         good.replacen(from, to, 1)
     };
     let table = [
-        (edited("The new desk", "Another"), 3, "it was edited: its fingerprint does not match"),
+        (edited("The new desk", "Another"), 3, "the plan was edited: its fingerprint does not match"),
         (edited("\"format_version\": 1", "\"format_version\": 99"), 1, "format version 99"),
-        (good[..good.len() / 2].to_owned(), 1, "it is not a plan"),
+        (good[..good.len() / 2].to_owned(), 1, "the file is not a plan"),
         ("{}".to_owned(), 1, "format_version"),
-        (String::new(), 1, "it is not a plan"),
-        ("service: Desk\n".to_owned(), 1, "it is not a plan"),
+        (String::new(), 1, "the file is not a plan"),
+        ("service: Desk\n".to_owned(), 1, "the file is not a plan"),
     ];
     for (text, code, words) in table {
         lab.write("plan.json", &text);
@@ -394,7 +394,7 @@ on_both_apis! {
         for format in ["human", "json", "markdown", "html"] {
             let run = lab.run(&["plan", "--prune", "--format", format, "--out", "refused.json"]).expect(3);
             assert!(run.stdout.to_lowercase().contains("an apply would be refused")
-                    && run.stdout.contains("the plan would remove 1"), "{}", run.stdout);
+                    && run.stdout.contains("the number of removals in the plan is 1"), "{}", run.stdout);
             assert!(run.stderr.contains("max_removals"), "{}", run.stderr);
             assert!(!lab.path().join("refused.json").exists());
             if format == "json" {

@@ -58,7 +58,7 @@ on_both_apis! {
             (service("Desk", "keyterms: [metformin]\n"), &["update.keyterms", "metformin"]),
             (service("Desk", "lifecycle: {prevent_removal: true}\n"), &["update.tags", "protected"]),
             // Nothing else would be done, and yet it is not what was approved.
-            (service("Desk", "lifecycle: {retire: keep}\n"), &["fingerprint of its manifest"]),
+            (service("Desk", "lifecycle: {retire: keep}\n"), &["fingerprint of the manifest"]),
         ];
         let lab = lab(api);
         lab.run(&["plan", "--out", "plan.json"]).expect(0);
@@ -83,7 +83,7 @@ on_both_apis! {
         let plan = lab.path().join("plan.json");
         let directory = elsewhere.path().to_str().unwrap();
         let run = lab.run(&["apply", plan.to_str().unwrap(), "-C", directory]).expect(3);
-        assert!(run.stderr.contains("its manifests are needed"), "{}", run.stderr);
+        assert!(run.stderr.contains("applying a saved plan needs the manifests"), "{}", run.stderr);
         std::fs::remove_dir_all(lab.path().join("services")).unwrap();
         lab.run(&["apply", "plan.json"]).expect(3);
         assert_eq!(lab.writes(), []);
@@ -92,8 +92,8 @@ on_both_apis! {
     fn guardrails_are_checked_again(api: Api) {
         let prune = ["apply", "plan.json", "--prune"];
         let rules: [(&str, &[&str]); 5] = [
-            ("guardrails: {max_removals: 0}\n", &["would remove 1", "max_removals"]),
-            ("guardrails: {max_removals: \"30%\"}\n", &["would remove 1", "allows 0 (30% of 3"]),
+            ("guardrails: {max_removals: 0}\n", &["removals in the plan is 1,", "max_removals"]),
+            ("guardrails: {max_removals: \"30%\"}\n", &["removals in the plan is 1,", "allows 0 (30% of 3"]),
             ("guardrails: {protected: [Summer]}\n", &["would be retired", "guardrails.protected"]),
             ("defaults: {lifecycle: {retire: keep}}\n", &["Summer", "retire.how", "deactivate → keep"]),
             ("ownership: {value: another}\n", &["belongs to another project", "--take-over amigops"]),

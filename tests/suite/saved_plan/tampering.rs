@@ -292,7 +292,7 @@ const ATTACKS: &[(&str, Attack)] = &[
 
 /// Returns a description of the failure if a run was not refused as it should be.
 fn not_refused(lab: &Lab, run: &Run) -> Option<String> {
-    let is_none = run.code == Some(1) && run.stderr.contains("it is not a plan");
+    let is_none = run.code == Some(1) && run.stderr.contains("the file is not a plan");
     let refused = run.code == Some(3) || is_none;
     let writes = lab.writes().len();
     (!refused || writes > 0).then(|| format!("exit {:?}, {writes} writes: {}", run.code, run.stderr))

@@ -32,7 +32,7 @@ fn json_contains_every_field() {
             "code": "AG012", "severity": "error", "message": "unknown key `version_set`",
             "label": "did you mean `version_sets`?", "file": "services/a.yaml",
             "line": 4, "column": 1, "end_line": 4, "end_column": 12,
-            "help": ["declare version sets under `version_sets:` by name"],
+            "help": ["declare version sets by name under `version_sets:`"],
             "related": [], "docs": "docs/diagnostics.md#ag012",
         })
     );
@@ -116,7 +116,7 @@ fn annotations_have_file_and_line() {
     assert_eq!(
         lines[0],
         "::error file=services/a.yaml,line=4,col=1,endColumn=12,title=AG012::unknown key `version_set`%0A\
-         did you mean `version_sets`?%0Ahelp: declare version sets under `version_sets:` by name"
+         did you mean `version_sets`?%0Ahelp: declare version sets by name under `version_sets:`"
     );
     assert!(lines[1].starts_with("::warning file=services/a.yaml,line=5,"), "{}", lines[1]);
     assert!(lines[2].contains("%0Aservices/a.yaml:1:10: first declared here%0A"), "{}", lines[2]);

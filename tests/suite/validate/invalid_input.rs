@@ -65,7 +65,7 @@ fn cases() -> Vec<Case> {
             "missing pin",
             with("version_sets: {dev: {agent_version: 9}}\n"),
             "services/all.yaml:5:16",
-            &["version 9", "its latest version is 3"],
+            &["version 9", "the latest version is 3"],
         ),
         case("10 MB", format!("{GOOD}# {}\n", "x".repeat(10 << 20)), "services/all.yaml", &["AG003"]),
         case(

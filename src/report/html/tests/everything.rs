@@ -88,9 +88,9 @@ fn a_page_with_every_kind_of_change() {
     The manifest and the live value both changed since the base; an apply would undo the live change.
     Summer Campaign
     behind
-    an apply would retire it
-    This branch is behind the base branch and would undo a live change: update it first.
-    An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, it can&#39;t detect conflicts and overwrites live changes.
+    an apply would retire this service
+    This branch is behind the base branch and would undo a live change; merge the base branch first.
+    An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, an apply can&#39;t detect conflicts, so it overwrites live changes.
     3 removals
     Adaptive Support
     loses version set old, which is deleted
@@ -103,16 +103,16 @@ fn a_page_with_every_kind_of_change() {
     h1
     →
     new id
-    : applications that use the old id need the new one. The old service is deactivated and can be activated again.
+    : applications that use the old id need the new id. The old service is deactivated and can be activated again.
     Health Coach
     4d1a000000000000000077e0
     →
     new id
-    : applications that use the old id need the new one. The old service is deactivated and can be activated again.
+    : applications that use the old id need the new id. The old service is deactivated and can be activated again.
     Warnings
     New Name
     `Old Name` may be held by others; nothing is lost
-    1 orphan (owned, in no manifest): retired with --prune
+    1 orphan (owned, but in no manifest): retired with --prune
     Lost
     o1
     Services
@@ -128,7 +128,7 @@ fn a_page_with_every_kind_of_change() {
     false
     deactivate
     destructive
-    (owned by this project, in no manifest)
+    (owned by this project, not declared)
     ±
     replace
     Half Done
@@ -146,7 +146,7 @@ fn a_page_with_every_kind_of_change() {
     disruptive
     The old service is deactivated and can be activated again.
     destructive
-    (`Half Done` has a new service)
+    (a new service replaces `Half Done`)
     after 9
     ±
     replace
@@ -179,7 +179,7 @@ fn a_page_with_every_kind_of_change() {
     after 1, 7, 8
     The old service is deactivated and can be activated again.
     destructive
-    (`Health Coach` has a new service)
+    (a new service replaces `Health Coach`)
     after 10
     ~
     change
@@ -229,7 +229,7 @@ fn a_page_with_every_kind_of_change() {
     Foreign
     adopted
     s5
-    It has no owner yet; this plan sets the ownership tag.
+    This service has no owner yet; this plan sets the ownership tag.
     tags.managed_by
     amigops
     change
@@ -348,20 +348,20 @@ fn a_page_with_every_kind_of_change() {
     after 1, 7, 8, 10, 11
     Half Done: deactivate
     destructive
-    (`Half Done` has a new service)
+    (a new service replaces `Half Done`)
     after 9
     Health Coach: deactivate
     destructive
-    (`Health Coach` has a new service)
+    (a new service replaces `Health Coach`)
     after 10
     Summer Campaign: deactivate
     destructive
-    (owned by this project, in no manifest)
+    (owned by this project, not declared)
     Adaptive Support: delete version set old
     destructive
     after 2, 6
     Not managed here
-    1 live service: neither declared nor owned by this project, not changed
+    1 live service, neither declared nor owned by this project and not changed
     Elsewhere
     s6
     Written by amigops 0.1.0. Making this report changed nothing.

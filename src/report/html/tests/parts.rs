@@ -83,7 +83,7 @@ fn cards_are_ordered_by_kind_with_retirements_first() {
         "Changed loses version set old",
         "Orphan is deactivated and can be activated again",
         "1 replacement",
-        "new id : applications that use the old id need the new one.",
+        "new id : applications that use the old id need the new id.",
     ] {
         assert!(hazards.text.contains(said), "{said}: {}", hazards.text);
     }
@@ -102,7 +102,7 @@ fn cards_are_ordered_by_kind_with_retirements_first() {
     );
     assert!(found.text.contains("agent 1, context graph 1") && found.text.contains("metformin"));
     assert!(
-        found.text.contains("1 live service: neither declared nor owned") && found.text.contains("Stranger")
+        found.text.contains("1 live service, neither declared nor owned") && found.text.contains("Stranger")
     );
 }
 
@@ -122,7 +122,7 @@ fn conflicts_come_first() {
         "2 conflicts",
         "behind tags.tier gold → silver",
         "This branch is behind",
-        "both an apply would create it",
+        "both an apply would create this service",
         "an apply would undo the live change",
         "unless --overwrite-drift is given",
         "2 removals",
@@ -199,7 +199,11 @@ fn a_conflict_counts_once() {
     retired.changes.set_causes(|_| Some(Cause::Behind));
     let page = page(&plan);
     let hazards = tokens_of(part(&page, "<section class=\"hazards\"", "</section>"));
-    assert!(hazards.text.contains("1 conflict Orphan behind an apply would retire it"), "{}", hazards.text);
+    assert!(
+        hazards.text.contains("1 conflict Orphan behind an apply would retire this service"),
+        "{}",
+        hazards.text
+    );
 }
 
 #[test]
@@ -216,7 +220,7 @@ fn an_empty_plan_shows_unmanaged_services() {
     for said in [
         "Nothing to do.",
         "has a namesake",
-        "1 orphan (owned, in no manifest): retired with --prune",
+        "1 orphan (owned, but in no manifest): retired with --prune",
         "Summer Campaign",
         "Board Demo",
     ] {

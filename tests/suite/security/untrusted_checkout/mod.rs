@@ -284,6 +284,6 @@ fn a_git_file_that_points_into_the_work_tree_is_refused() {
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
     assert_eq!(plan["commit"], serde_json::Value::Null);
     let run = lab.run(&["plan", "-C", "clinic", "--base", "HEAD"]).expect(1);
-    assert!(run.stderr.contains("names a directory of the work tree itself"), "{}", run.stderr);
+    assert!(run.stderr.contains("names a directory inside the work tree"), "{}", run.stderr);
     assert_eq!(trap.take(), None, "the program has run");
 }
