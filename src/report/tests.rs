@@ -129,7 +129,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
-    fingerprint: "843c3cc57b2f3a46952218048bd8ea05e2e1c05ecbf4a2a2cad966ca7f4fec68"
+    fingerprint: "0b6d5e8f22dba89d35d2af17fc945878681c2efe712795b63dd2714e8d207dc0"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}
