@@ -221,6 +221,7 @@ on_both_apis! {
     /// Import, apply, import and plan again: an inactive service that nobody owned is managed as it was.
     fn an_import_of_all_services_is_a_fixed_point(api: Api) {
         let lab = lab(api);
+        lab.add(named(&lab, "On", "Coach Maya"));
         let mut off = named(&lab, "Off", "Coach Maya");
         off.is_active = false;
         lab.add(off);

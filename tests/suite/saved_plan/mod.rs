@@ -346,7 +346,7 @@ fn the_document_has_the_documented_keys() {
     assert_eq!(
         plan["summary"],
         json!({
-            "create": 1, "update": 1, "replace": 0, "retire": 0, "adopt": 0,
+            "create": 1, "update": 1, "replace": 0, "retire": 0, "reactivate": 0, "adopt": 0,
             "version_sets": {"create": 0, "update": 1, "delete": 0}, "unchanged": 1,
         })
     );

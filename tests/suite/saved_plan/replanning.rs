@@ -118,8 +118,9 @@ on_both_apis! {
         lab.project("guardrails: {max_removals: 1, protected: [Desk]}\n");
         lab.run(&prune).expect(0);
         assert!(!lab.services().iter().any(|service| service.name == "Summer" && service.is_active));
-        // Other was switched off after the plan was made: that is for the next one.
-        lab.run(&["plan", "--detailed-exitcode"]).expect(0);
+        // Other was switched off after the plan was made: that is for the next plan.
+        let next = lab.run(&["plan", "--detailed-exitcode"]).expect(2);
+        assert!(next.stdout.contains("~ Other") && next.stdout.contains("1 to reactivate"), "{}", next.stdout);
     }
 
     fn options_that_loosen_a_guardrail_must_be_given_again(api: Api) {
