@@ -51,6 +51,14 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
+    /// Returns true if a variable is set, even if it is empty or not Unicode.
+    pub fn is_set(&self, name: &str) -> bool {
+        match &self.variables {
+            Variables::Process => std::env::var_os(name).is_some(),
+            Variables::Fixed(all) => all.iter().any(|(key, _)| key == name),
+        }
+    }
+
     /// Returns the names of all variables that begin with `start`.
     pub fn names_beginning(&self, start: &str) -> Vec<OsString> {
         let begins = |name: &OsString| name.as_encoded_bytes().starts_with(start.as_bytes());

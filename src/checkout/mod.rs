@@ -110,7 +110,12 @@ pub fn resolve_file(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-fn check_regular(about: &Metadata) -> Result<(), PathError> {
+/// Checks that the metadata are those of a regular file.
+///
+/// # Errors
+///
+/// Errors if they are those of a directory, a pipe, a socket or a device.
+pub fn check_regular(about: &Metadata) -> Result<(), PathError> {
     if about.is_dir() {
         return Err(PathError::IsDirectory);
     }

@@ -1,6 +1,7 @@
 //! Reads the allowlist (the hosts and credential variables that are allowed) from the environment of the process.
 
 use super::context::Context;
+use super::credentials;
 use crate::error::Failure;
 use crate::manifest::{Allowlist, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE, Loaded};
 
@@ -8,14 +9,14 @@ use crate::manifest::{Allowlist, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS
 ///
 /// # Errors
 ///
-/// Fails if a list contains anything other than names.
+/// Fails if a list contains anything other than names, or if a variable is not UTF-8.
 pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
-    let variable = |name| context.env.variable(name);
+    let variable = |name| credentials::variable(context.env, name);
     let variables = AllowlistVariables {
-        hosts: variable(HOSTS_VARIABLE),
-        credentials: variable(CREDENTIALS_VARIABLE),
-        amigo_base_url: variable("AMIGO_BASE_URL"),
-        platform_api_url: variable("PLATFORM_API_URL"),
+        hosts: variable(HOSTS_VARIABLE)?,
+        credentials: variable(CREDENTIALS_VARIABLE)?,
+        amigo_base_url: variable("AMIGO_BASE_URL")?,
+        platform_api_url: variable("PLATFORM_API_URL")?,
     };
     Allowlist::new(variables).map_err(|error| {
         Failure::other(format!("{error}; nothing was sent"))

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::context::Context;
-use super::git::{Entry, Git};
+use super::git::{Entry, Git, LoadedFiles};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{
-    self, Environment, EnvironmentTarget, LoadOptions, Loaded, PROJECT_FILE, Problems, ProjectSource,
+    self, Environment, EnvironmentTarget, LoadOptions, Loaded, ManifestPatterns, PROJECT_FILE, Problems,
+    ProjectSource,
 };
 use crate::model::{Desired, Policy};
 use crate::plan::{self, Bases, Side};
@@ -45,12 +46,12 @@ impl ThreeWay {
     }
 }
 
-/// Returns the id of the commit that is checked out, followed by `+` if files have changed since then or can't be
-/// compared. Returns `None` if there is no commit, or if it can't be read.
-pub(super) fn checked_out_commit(env: &Env, root: &Path) -> Option<String> {
+/// Returns the commit that is checked out. Appends `+` if it does not contain every byte that was loaded, or if files
+/// have changed since then or can't be compared. Returns `None` if there is no commit, or if it can't be read.
+pub(super) fn checked_out_commit(env: &Env, root: &Path, loaded: &LoadedFiles<'_>) -> Option<String> {
     let git = Git::open(root, env).ok()?;
     let head = git.head().ok()??;
-    let changed = git.is_changed(&head).unwrap_or(true);
+    let changed = git.is_changed(&head, loaded).unwrap_or(true);
     Some(if changed { head + "+" } else { head })
 }
 
@@ -251,7 +252,7 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
             _ => None,
         })
         .collect();
-    let globs = manifest::globs(&project.manifests);
+    let globs = ManifestPatterns::new(&project.manifests);
     let targets = link_targets(git, &entries)?;
     let belongs = |entry: &&Entry| {
         entry.path != PROJECT_FILE

@@ -10,12 +10,14 @@ use std::time::Duration;
 use super::allowlist;
 use super::context::Context;
 use super::credentials::{self, Login};
+use super::{network, user_file};
 use crate::checkout;
 use crate::error::Failure;
 use crate::manifest::{Environment, EnvironmentTarget, Loaded};
 use crate::model::{Api, Endpoint};
 use crate::remote::{
-    Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, RequestObserver, WriteApi,
+    Access, AnyApi, ApiError, Classic, ConnectionVariables, Credentials, Platform, ReadApi, RequestObserver,
+    WriteApi,
 };
 use crate::ui::Ui;
 use amigops_emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
@@ -111,7 +113,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let base_url = address(base_url);
             let login = credentials::read_classic(context, name, organization.as_ref(), credentials)?;
             let organization = login.organization.clone();
-            let (access, requests) = access(context, &base_url, login, headers.clone());
+            let (access, requests) = access(context, &base_url, login, headers.clone())?;
             let api = AnyApi::Classic(Classic::new(access)?);
             Ok(Connection { api, organization, server: base_url, requests, _emulator: None })
         }
@@ -119,7 +121,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let base_url = address(base_url);
             let login = credentials::read_platform(context, name, workspace.as_ref(), credentials)?;
             let workspace = login.organization.clone();
-            let (access, requests) = access(context, &base_url, login, headers.clone());
+            let (access, requests) = access(context, &base_url, login, headers.clone())?;
             let api = AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?);
             Ok(Connection { api, organization: workspace, server: base_url, requests, _emulator: None })
         }
@@ -129,9 +131,9 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
 fn access(
     context: &Context<'_>,
     base_url: &str,
-    Login { organization, credentials }: Login,
+    Login { organization, credentials, variables }: Login,
     headers: BTreeMap<String, String>,
-) -> (Access, RequestCount) {
+) -> Result<(Access, RequestCount), Failure> {
     let requests = RequestCount::default();
     let watch = CountingObserver { ui: context.ui.clone(), requests: Arc::clone(&requests) };
     let (now, random) = (context.env.clone(), context.env.clone());
@@ -140,6 +142,10 @@ fn access(
         organization,
         headers,
         credentials,
+        variables: ConnectionVariables {
+            credentials: variables,
+            ..network::read_variables(context.env, base_url)?
+        },
         now: Arc::new(move || now.now()),
         random: Arc::new(move || random.random()),
         observer: Arc::new(watch),
@@ -147,7 +153,7 @@ fn access(
         deadline: context.deadline,
         budgets: context.budgets.clone(),
     };
-    (access, requests)
+    Ok((access, requests))
 }
 
 /// The files of a sandbox, which are inside the project.
@@ -180,7 +186,7 @@ impl SandboxFiles<'_> {
     }
 }
 
-/// The maximum size of a project's seed file, in bytes.
+/// The maximum size of a seed file, in bytes.
 const MAX_SEED_BYTES: u64 = 64 << 20;
 
 /// Starts the emulator in this process on a free loopback port, and connects to it. On the Platform API, if the seed
@@ -213,8 +219,8 @@ fn start_sandbox(
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
     let server = start(options)?;
-    let login = Login { organization: home.to_owned(), credentials };
-    let (access, requests) = access(context, &server.url(), login, BTreeMap::new());
+    let login = Login { organization: home.to_owned(), credentials, variables: Vec::new() };
+    let (access, requests) = access(context, &server.url(), login, BTreeMap::new())?;
     let api = match dialect {
         Api::Classic => AnyApi::Classic(Classic::new(access)?),
         Api::Platform => AnyApi::Platform(Platform::new(access, smoke_phone_number)?),
@@ -247,7 +253,7 @@ pub(super) fn start(options: Options) -> Result<Server, Failure> {
 
 /// Reads a seed file that the user names on the command line.
 pub(super) fn read_seed(file: &Path) -> Result<Seed, Failure> {
-    let text = std::fs::read_to_string(file)
+    let text = user_file::read_text(file, MAX_SEED_BYTES)
         .map_err(|error| Failure::other(format!("can't read the seed file `{}`: {error}", file.display())))?;
     parse_seed(file, &text)
 }

@@ -1,16 +1,20 @@
 //! The settings of an environment that can come from variables: its credentials, and its organization or workspace.
 
+use std::path::Path;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::context::Context;
+use super::{secrets, user_file};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::CredentialVariables;
+use crate::model::code_point;
 use crate::remote::Credentials;
 
-/// The environment variables that can contain the name of the organization.
-const ORGANIZATION_VARIABLES: &[&str] = &["AMIGO_ORGANIZATION_ID"];
-/// The environment variables that can contain the id of the workspace. The first one that is set is used.
+/// The variables that can contain the name of the organization.
+pub(super) const ORGANIZATION_VARIABLES: &[&str] = &["AMIGO_ORGANIZATION_ID"];
+/// The variables that can contain the id of the workspace. The first one that is set is used.
 pub(super) const WORKSPACE_VARIABLES: &[&str] = &["PLATFORM_WORKSPACE_ID", "AMIGO_WORKSPACE_ID"];
 
 /// The organization or workspace of an environment, and the credentials to sign in with.
@@ -18,6 +22,8 @@ pub(super) struct Login {
     /// The name of the organization, or the id of the workspace.
     pub(super) organization: String,
     pub(super) credentials: Credentials,
+    /// The variables that the credentials come from, for messages.
+    pub(super) variables: Vec<String>,
 }
 
 /// Returns the organization and the Classic credentials. The organization comes from the project file, or else from a
@@ -34,17 +40,22 @@ pub(super) fn read_classic(
 ) -> Result<Login, Failure> {
     let mut missing = MissingSettings::default();
     let organization =
-        missing.check(setting(context.env, organization, "organization", ORGANIZATION_VARIABLES));
+        missing.check(setting(context.env, organization, "organization", ORGANIZATION_VARIABLES)?);
+    let mut variables = Vec::new();
     let mut read = |what, name: &Option<String>, default| {
         let secret = read_secret(context.env, what, &[name.as_deref().unwrap_or(default)])?;
-        Ok::<_, Failure>(missing.check(hidden(context, secret)))
+        Ok::<_, Failure>(missing.check(hidden(context, secret)).map(|Secret { value, variable }| {
+            variables.push(variable);
+            value
+        }))
     };
     let api_key = read("API key", &names.api_key, "AMIGO_API_KEY")?;
     let api_key_id = read("API key id", &names.api_key_id, "AMIGO_API_KEY_ID")?;
     let user_id = read("user", &names.user_id, "AMIGO_USER_ID")?;
     match (organization, api_key, api_key_id, user_id) {
         (Some(organization), Some(api_key), Some(api_key_id), Some(user_id)) => {
-            Ok(Login { organization, credentials: Credentials::SignIn { api_key, api_key_id, user_id } })
+            let credentials = Credentials::SignIn { api_key, api_key_id, user_id };
+            Ok(Login { organization, credentials, variables })
         }
         _ => Err(missing.failure(environment)),
     }
@@ -63,14 +74,16 @@ pub(super) fn read_platform(
     names: &CredentialVariables,
 ) -> Result<Login, Failure> {
     let mut missing = MissingSettings::default();
-    let workspace = missing.check(setting(context.env, workspace, "workspace", WORKSPACE_VARIABLES));
+    let workspace = missing.check(setting(context.env, workspace, "workspace", WORKSPACE_VARIABLES)?);
     let variables = match &names.api_key {
         Some(name) => vec![name.as_str()],
         None => vec!["PLATFORM_API_KEY", "AMIGO_API_KEY"],
     };
     let key = missing.check(hidden(context, read_secret(context.env, "API key", &variables)?));
     match (workspace, key) {
-        (Some(organization), Some(key)) => Ok(Login { organization, credentials: Credentials::Key(key) }),
+        (Some(organization), Some(Secret { value, variable })) => {
+            Ok(Login { organization, credentials: Credentials::Key(value), variables: vec![variable] })
+        }
         _ => Err(missing.failure(environment)),
     }
 }
@@ -116,25 +129,75 @@ impl MissingSettings {
 }
 
 /// Returns the value from the project file, or else the value of the first of these variables that is set.
+///
+/// # Errors
+///
+/// Fails if the value of the variable can't be used.
 fn setting(
     env: &Env,
     file: Option<&String>,
     key: &'static str,
     variables: &[&str],
-) -> Result<String, MissingSetting> {
-    let value = file.cloned().or_else(|| variables.iter().find_map(|name| env.variable(name)));
-    value.ok_or_else(|| {
+) -> Result<Result<String, MissingSetting>, Failure> {
+    let value = match file {
+        Some(value) => Some(value.clone()),
+        None => first_variable(env, variables)?,
+    };
+    Ok(value.ok_or_else(|| {
         let hint = format!("set `{key}:` in amigops.yaml, or the variable {}", variables.join(" or "));
         MissingSetting { what: key, unset: None, hint }
-    })
+    }))
 }
 
-/// Masks a secret in all further output, and returns the secret.
-fn hidden(
-    context: &Context<'_>,
-    secret: Result<SecretString, MissingSetting>,
-) -> Result<SecretString, MissingSetting> {
-    secret.inspect(|secret| context.ui.hide(secret.expose_secret()))
+/// Returns the value of the first of these variables that is set, without surrounding white space.
+///
+/// # Errors
+///
+/// Fails if the value can't be part of an address.
+pub(super) fn first_variable(env: &Env, names: &[&str]) -> Result<Option<String>, Failure> {
+    for name in names {
+        if let Some(value) = variable(env, name)? {
+            return checked(value, name).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the value of a variable, without surrounding white space. Returns `None` if nothing is left.
+///
+/// # Errors
+///
+/// Fails if the value is not UTF-8.
+pub(super) fn variable(env: &Env, name: &str) -> Result<Option<String>, Failure> {
+    let Some(value) = env.variable_os(name) else { return Ok(None) };
+    let value = value.into_string().map_err(|_| Failure::other(format!("{name} is not UTF-8")))?;
+    Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty()))
+}
+
+/// Checks that a value can be sent as part of an address or a header: it must be visible ASCII. `source` says where the
+/// value comes from. The error does not show the value.
+fn checked(value: String, source: &str) -> Result<String, Failure> {
+    match value.chars().find(|c| !c.is_ascii_graphic()) {
+        None => Ok(value),
+        Some(c) => {
+            let found = if c == ' ' { "a space".to_owned() } else { code_point(c) };
+            let failure = Failure::other(format!("{source} contains {found}, so it can't be used"));
+            Err(failure
+                .hint("only letters, digits and punctuation of ASCII are allowed: copy the value again"))
+        }
+    }
+}
+
+/// A secret, and the variable that it comes from.
+#[derive(Debug)]
+struct Secret {
+    value: SecretString,
+    variable: String,
+}
+
+/// Returns a secret, after hiding it from all further output.
+fn hidden(context: &Context<'_>, secret: Result<Secret, MissingSetting>) -> Result<Secret, MissingSetting> {
+    secret.inspect(|secret| context.ui.hide(secret.value.expose_secret()))
 }
 
 /// Reads a secret from the first of the variables `names` that is set. Instead of each variable, another one with the
@@ -142,24 +205,19 @@ fn hidden(
 ///
 /// # Errors
 ///
-/// Fails if a variable and its `_FILE` variable are both set, or if the file can't be read.
+/// Fails if both variables are set, if the file can't be read, or if the value can't be sent.
 fn read_secret(
     env: &Env,
     what: &'static str,
     names: &[&str],
-) -> Result<Result<SecretString, MissingSetting>, Failure> {
+) -> Result<Result<Secret, MissingSetting>, Failure> {
+    let secret =
+        |value: String, variable: &str| Ok(Ok(Secret { value: value.into(), variable: variable.to_owned() }));
     for name in names {
         let file_name = format!("{name}_FILE");
-        match (env.variable(name), env.variable(&file_name)) {
-            (Some(value), None) => return Ok(Ok(value.trim().into())),
-            (None, Some(file)) => {
-                let text = std::fs::read_to_string(&file).map_err(|error| {
-                    Failure::other(format!(
-                        "can't read the file `{file}` that the variable {file_name} names: {error}"
-                    ))
-                })?;
-                return Ok(Ok(text.trim().into()));
-            }
+        match (variable(env, name)?, env.variable_os(&file_name)) {
+            (Some(value), None) => return secret(checked(value, name)?, name),
+            (None, Some(file)) => return secret(read_secret_file(Path::new(&file), &file_name)?, &file_name),
             (Some(_), Some(_)) => {
                 return Err(
                     Failure::other(format!("both {name} and {file_name} are set")).hint("unset one of them")
@@ -168,11 +226,39 @@ fn read_secret(
             (None, None) => {}
         }
     }
-    let (all, is) = (names.join(" and "), if names.len() == 1 { "is" } else { "are" });
+    let unset = describe_unset(env, names);
     let files = names.iter().map(|name| format!("{name}_FILE")).collect::<Vec<_>>().join(" or ");
     let hint =
         format!("set {}, or set {files} to the path of a file that contains the value", names.join(" or "));
-    Ok(Err(MissingSetting { what, unset: Some(format!("{all} {is} not set")), hint }))
+    Ok(Err(MissingSetting { what, unset: Some(unset), hint }))
+}
+
+/// Says which of these variables are not set, and which are empty.
+fn describe_unset(env: &Env, names: &[&str]) -> String {
+    let (empty, unset): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| env.is_set(name));
+    let describe = |names: &[&str], state| match names {
+        [] => None,
+        [name] => Some(format!("{name} is {state}")),
+        names => Some(format!("{} are {state}", names.join(" and "))),
+    };
+    let parts = [describe(&empty, "empty"), describe(&unset, "not set")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", and ")
+}
+
+/// Reads a secret from the file that a variable names. Surrounding white space is not part of the secret.
+///
+/// # Errors
+///
+/// Fails if the file can't be read, is empty, or contains a secret that can't be sent.
+fn read_secret_file(file: &Path, variable: &str) -> Result<String, Failure> {
+    let source = format!("the file `{}`, which {variable} names,", file.display());
+    let text = user_file::read_text(file, secrets::MAX_BYTES).map_err(|error| {
+        Failure::other(format!("can't read the file `{}`, which {variable} names: {error}", file.display()))
+    })?;
+    match text.trim() {
+        "" => Err(Failure::other(format!("{source} is empty"))),
+        value => checked(value.to_owned(), &source),
+    }
 }
 
 #[cfg(test)]
@@ -186,7 +272,7 @@ mod tests {
             missing.check(secret).ok_or_else(|| missing.failure("prod"))
         });
         match secret.flatten() {
-            Ok(secret) => Ok(secret.expose_secret().to_owned()),
+            Ok(secret) => Ok(secret.value.expose_secret().to_owned()),
             Err(failure) => Err(words(&failure)),
         }
     }
@@ -222,10 +308,59 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_cant_be_sent_is_refused_by_the_name_of_its_variable_or_file() {
+        let names = ["PLATFORM_API_KEY", "AMIGO_API_KEY"];
+        let refused = |value: &str| {
+            let refused = secret_of(&[("AMIGO_API_KEY", value)], &names).expect_err(value);
+            assert!(!refused.contains("s3cret"), "{refused}");
+            refused.lines().next().unwrap_or_default().to_owned()
+        };
+        for (value, words) in [
+            ("s3cret\nkey", "AMIGO_API_KEY contains U+000A (line break), so it can't be used"),
+            ("s3cret\r\nkey", "AMIGO_API_KEY contains U+000D (carriage return), so it can't be used"),
+            ("\u{feff}s3cret", "AMIGO_API_KEY contains U+FEFF (byte-order mark), so it can't be used"),
+            ("s3cret\u{200b}", "AMIGO_API_KEY contains U+200B (zero-width space), so it can't be used"),
+            ("s3cret key", "AMIGO_API_KEY contains a space, so it can't be used"),
+            (
+                " \n",
+                "environment `prod` has no API key: AMIGO_API_KEY is empty, and PLATFORM_API_KEY is not set",
+            ),
+        ] {
+            assert_eq!(refused(value), words, "{value:?}");
+        }
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let path = file.path().to_str().expect("a path");
+        for (bytes, words) in [
+            (&b"s3cret\nkey\n"[..], "contains U+000A (line break)"),
+            (b"\xef\xbb\xbfs3cret\n", "contains U+FEFF (byte-order mark)"),
+            (b"\xff\xfes\0", "it is not UTF-8"),
+            (b"", "is empty"),
+            (b" \r\n", "is empty"),
+        ] {
+            std::fs::write(file.path(), bytes).expect("a file to write");
+            let refused = secret_of(&[("AMIGO_API_KEY_FILE", path)], &names).expect_err(words);
+            assert!(refused.contains(words), "{refused}");
+            assert!(refused.contains(path) && refused.contains("AMIGO_API_KEY_FILE"), "{refused}");
+        }
+        std::fs::write(file.path(), "s3cret-key\r\n").expect("a file to write");
+        assert_eq!(secret_of(&[("AMIGO_API_KEY_FILE", path)], &names), Ok("s3cret-key".to_owned()));
+    }
+
+    #[test]
+    fn the_organization_and_the_workspace_are_trimmed() {
+        let of =
+            |value| first_variable(&Env::fixed([("AMIGO_ORGANIZATION_ID", value)]), ORGANIZATION_VARIABLES);
+        assert_eq!(of(" acme\r\n").expect("a usable value").as_deref(), Some("acme"));
+        assert_eq!(of(" \n").expect("a usable value"), None);
+        let refused = words(&of("ac\u{feff}me").expect_err("a byte-order mark"));
+        assert!(refused.contains("AMIGO_ORGANIZATION_ID contains U+FEFF"), "{refused}");
+    }
+
+    #[test]
     fn everything_that_is_missing_is_reported_at_once() {
         let env = Env::fixed([("AMIGO_API_KEY", "a")]);
         let mut missing = MissingSettings::default();
-        missing.check(setting(&env, None, "organization", ORGANIZATION_VARIABLES));
+        missing.check(setting(&env, None, "organization", ORGANIZATION_VARIABLES).expect("a usable value"));
         for (what, name) in
             [("API key", "AMIGO_API_KEY"), ("API key id", "AMIGO_API_KEY_ID"), ("user", "AMIGO_USER_ID")]
         {
@@ -242,7 +377,8 @@ mod tests {
     #[test]
     fn a_setting_in_the_file_overrides_variables_and_the_first_variable_overrides_the_second() {
         let workspace = |env: &Env, file: Option<&str>| {
-            setting(env, file.map(str::to_owned).as_ref(), "workspace", WORKSPACE_VARIABLES).ok()
+            let file = file.map(str::to_owned);
+            setting(env, file.as_ref(), "workspace", WORKSPACE_VARIABLES).expect("a usable value").ok()
         };
         let env = Env::fixed([("AMIGO_WORKSPACE_ID", "later"), ("PLATFORM_WORKSPACE_ID", "first")]);
         assert_eq!(workspace(&env, Some("file")).as_deref(), Some("file"));

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
+use super::user_file;
 use crate::checkout::{self, PathError};
 use crate::error::Failure;
 
@@ -17,20 +18,19 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
     write(path, text, Over::Nothing).map_err(|error| failure(path, &error))
 }
 
-/// Writes or replaces a file that only its owner can read.
-pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
-    let written = || {
-        if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-            return Err(io::Error::other("the path is not a regular file"));
-        }
-        // Temporary files are readable only by their owner.
-        let mut file = temporary(path, tempfile::Builder::new().prefix(".amigops-"))?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    written().map_err(|error: io::Error| failure(path, &error))
+/// Writes or replaces a file that only its owner can read. The path must not be a symbolic link, because the link would
+/// be replaced.
+///
+/// # Errors
+///
+/// Errors if the file can't be written. Then an existing file is unchanged.
+pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    // Temporary files are readable only by their owner.
+    let mut file = temporary(path, tempfile::Builder::new().prefix(".amigops-"))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Replaces the text of a file of the project, and keeps its permissions. If the file is a symbolic link, replaces the
@@ -69,9 +69,12 @@ pub(super) fn write_generated(
     bytes: &[u8],
 ) -> Result<(), Failure> {
     let path = directory.join(name);
-    fs::create_dir_all(directory)
-        .and_then(|()| fs::write(&path, bytes))
-        .map_err(|error| failure(&path, &error))?;
+    let written = || {
+        fs::create_dir_all(directory)?;
+        Ok(fs::write(user_file::find_target(&path)?, bytes)?)
+    };
+    written()
+        .map_err(|error: PathError| Failure::other(format!("can't write `{}`: {error}", path.display())))?;
     context.ui.note(&format!("wrote {}", path.display()));
     Ok(())
 }

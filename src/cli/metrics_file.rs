@@ -1,13 +1,17 @@
 //! The metrics file of `drift --metrics`. Reads the file of the previous run, and writes a new one.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::files;
+use super::user_file;
+use crate::checkout::PathError;
 use crate::error::Failure;
 use crate::report::metrics::{self, Run};
+
+/// The maximum size of a metrics file, in bytes.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// A metrics file that a run will replace.
 pub(super) struct MetricsFile {
@@ -27,23 +31,18 @@ impl MetricsFile {
             Failure::other(format!("can't write metrics to `{}`: {why}", path.display()))
                 .hint("choose a file that does not exist, or a metrics file that an earlier run wrote")
         };
-        // If the path is a symbolic link, the target of the link is replaced, not the link.
-        let real = match fs::canonicalize(path) {
-            Ok(real) => real,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Self { path: path.to_owned(), previous: BTreeMap::new() });
-            }
+        // If the path is a symbolic link, the file it leads to is replaced, not the link.
+        let target = user_file::find_target(path).map_err(|error| refuse(&error.to_string()))?;
+        let bytes = match user_file::read(&target, MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(PathError::Io(error)) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(refuse(&error.to_string())),
         };
-        if !fs::metadata(&real).is_ok_and(|about| about.is_file()) {
-            return Err(refuse("the path is not a regular file"));
-        }
-        let bytes = fs::read(&real).map_err(|error| refuse(&error.to_string()))?;
         let text = String::from_utf8_lossy(&bytes);
         if !text.is_empty() && !text.starts_with(metrics::BEGINNING) {
             return Err(refuse("the file contains something other than metrics from amigops"));
         }
-        Ok(Self { path: real, previous: metrics::last_successes(&text) })
+        Ok(Self { path: target, previous: metrics::last_successes(&text) })
     }
 
     /// Returns the environments that the previous file contains.

@@ -17,6 +17,7 @@ mod importer;
 mod interrupts;
 mod manifest_edits;
 mod metrics_file;
+mod network;
 mod new_project;
 mod outdated_pins;
 mod plan_output;
@@ -26,6 +27,8 @@ mod saved_plan;
 mod secrets;
 mod signals;
 mod summary_file;
+mod usage_error;
+mod user_file;
 
 use std::ffi::OsString;
 
@@ -61,10 +64,12 @@ fn styles() -> Styles {
 
 /// Runs the command that the arguments name, and returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         // Wrong arguments end with 1, not with clap's 2, which means "pending changes" here.
         Err(error) => {
+            let error = usage_error::with_better_tip(error, &args, &Cli::command());
             let code = if error.use_stderr() { error::exit_code::ERROR } else { error::exit_code::DONE };
             return if error.print().is_ok() { code } else { error::exit_code::ERROR };
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::context::Context;
-use super::credentials::WORKSPACE_VARIABLES;
+use super::credentials::{ORGANIZATION_VARIABLES, WORKSPACE_VARIABLES, first_variable};
 use super::files;
 use crate::checkout;
 use crate::env::Env;
@@ -60,9 +60,8 @@ fn write_project(
 /// Returns the text of the project file for the organization or workspace that the environment variables name. The text
 /// contains no credentials, because these stay in environment variables.
 fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String, Failure> {
-    let first = |names: &[&str]| names.iter().find_map(|name| env.variable(name));
-    let organization = env.variable("AMIGO_ORGANIZATION_ID");
-    let workspace = first(WORKSPACE_VARIABLES);
+    let organization = first_variable(env, ORGANIZATION_VARIABLES)?;
+    let workspace = first_variable(env, WORKSPACE_VARIABLES)?;
     let workspaces = WORKSPACE_VARIABLES.join(" or ");
     let (api, (key, id), urls): (_, _, &[&str]) = match (organization, workspace) {
         (Some(id), None) => ("classic", ("organization", id), &["AMIGO_BASE_URL"]),
@@ -79,7 +78,8 @@ fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String
         }
     };
     // JSON strings are valid YAML, whatever characters they contain.
-    let url = first(urls).map_or_else(String::new, |url| format!("    base_url: {}\n", json!(url)));
+    let url = urls.iter().find_map(|name| env.variable(name));
+    let url = url.map_or_else(String::new, |url| format!("    base_url: {}\n", json!(url)));
     Ok(format!(
         "version: 1\nmanifests: [services/**/*.yaml]    # globs, relative to this file\n\n\
          environments:\n  {}:\n    api: {api}\n    {key}: {}\n{url}    # credentials come from environment variables, never from a file\n\n\

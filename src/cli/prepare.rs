@@ -10,6 +10,7 @@ use super::allowlist;
 use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
 use super::context::Context;
+use super::git::LoadedFiles;
 use crate::error::Failure;
 use crate::manifest::{self, EnvironmentTarget, LoadOptions, Loaded};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
@@ -276,8 +277,11 @@ impl Prepared {
 
     /// Returns the origin of a plan: the environment, the time and the commit for which it is made.
     pub(super) fn origin(&self, context: &Context<'_>) -> Origin {
-        let commit =
-            self.commit.get_or_init(|| base::checked_out_commit(context.env, &self.loaded.project.root));
+        let commit = self.commit.get_or_init(|| {
+            let Loaded { project, read_files, .. } = &self.loaded;
+            let files = LoadedFiles { patterns: &project.manifests, files: read_files };
+            base::checked_out_commit(context.env, &project.root, &files)
+        });
         Origin {
             environment: self.loaded.environment.name.clone(),
             api: self.connection.kind(),

@@ -1,15 +1,18 @@
 //! Saves plans and reads them. Makes a saved plan again, and compares the result with the approved plan.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use super::connect::Connection;
 use super::context::Context;
 use super::files;
 use super::prepare::Prepared;
+use super::user_file;
+use crate::checkout::PathError;
 use crate::error::Failure;
-use crate::manifest::{self, Project};
+use crate::manifest::{self, ManifestPatterns, Project};
 use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
 use crate::plan::{ChangeRecord, Plan, PlanError, ProblemKind};
 use crate::plan_file::{
@@ -24,21 +27,27 @@ const MAX_BYTES: u64 = 512 * 1024 * 1024;
 /// The hint for a saved plan that can no longer be applied.
 const PLAN_AGAIN: &str = "make a new plan with `amigops plan --out`, and have it reviewed";
 
-/// The text with which every plan file begins.
+/// The text with which every plan file begins that amigops has written.
 const FILE_START: &str = "{\n  \"format_version\":";
 
-/// Checks that a plan at this path would not be read as a manifest of the project.
+/// Checks that a plan can be saved to a path.
 ///
 /// # Errors
 ///
-/// Fails if the path matches one of the project's patterns for manifests.
-pub(super) fn check_is_no_manifest(path: &Path, project: &Project) -> Result<(), Failure> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+/// Fails if another file is there, or if the plan would become a manifest of the project.
+pub(super) fn check_can_save(path: &Path, project: &Project) -> Result<(), Failure> {
+    check_is_no_manifest(path, path, project)?;
+    check_is_no_manifest(path, &find_target(path)?, project)
+}
+
+/// Checks that no pattern for manifests matches the file `target`, to which the plan `path` would be written.
+fn check_is_no_manifest(path: &Path, target: &Path, project: &Project) -> Result<(), Failure> {
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = std::fs::canonicalize(parent).unwrap_or_default();
     let Ok(directory) = directory.strip_prefix(&project.root) else { return Ok(()) };
-    let is_manifest = path
+    let is_manifest = target
         .file_name()
-        .is_some_and(|name| manifest::globs(&project.manifests).is_match(directory.join(name)));
+        .is_some_and(|name| ManifestPatterns::new(&project.manifests).is_match(directory.join(name)));
     if !is_manifest {
         return Ok(());
     }
@@ -50,36 +59,91 @@ pub(super) fn check_is_no_manifest(path: &Path, project: &Project) -> Result<(),
     .hint("choose another file, such as plan.json in the root directory of the project"))
 }
 
-/// Saves a plan. May overwrite another saved plan, but no other file.
-pub(super) fn write(path: &Path, document: &PlanDocument) -> Result<(), Failure> {
-    let is_other = std::fs::File::open(path).is_ok_and(|file| {
-        let mut start = Vec::new();
-        let read = file.take(FILE_START.len() as u64).read_to_end(&mut start);
-        read.is_ok() && !start.is_empty() && start != FILE_START.as_bytes()
-    });
-    if is_other {
-        return Err(Failure::other(format!(
-            "`{}` exists and is not a plan, so it was not overwritten",
-            path.display()
-        ))
-        .hint("choose another file, such as plan.json"));
-    }
-    files::write_private(path, &text::json(document))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::other(format!("can't read the plan `{}`: {error}", path.display()))
-}
-
-/// Reads a saved plan. The caller must have locked the file.
+/// Saves a plan. May overwrite another saved plan, but no other file. If the path is a symbolic link, writes the file to
+/// which the link leads.
 ///
 /// # Errors
 ///
-/// Fails if the file is not a plan. Returns a refusal if the file was edited since it was saved, or if an apply of the
-/// plan has already begun.
-pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
+/// Fails if another file is there, or if the file can't be written.
+pub(super) fn write(path: &Path, document: &PlanDocument) -> Result<(), Failure> {
+    let target = find_target(path)?;
+    files::write_private(&target, &text::json(document)).map_err(|error| unwritable(path, &error.into()))
+}
+
+/// Returns the file to which a plan is saved: the path or, if it is a symbolic link, the file to which the link leads.
+///
+/// # Errors
+///
+/// Fails if the file exists and is not a plan.
+fn find_target(path: &Path) -> Result<PathBuf, Failure> {
+    let target = user_file::find_target(path).map_err(|error| unwritable(path, &error))?;
+    match is_plan_or_empty(&target) {
+        Err(PathError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(target),
+        Err(error) => Err(unwritable(path, &error)),
+        Ok(true) => Ok(target),
+        Ok(false) => Err(Failure::other(format!(
+            "`{}` exists and is not a plan, so it was not overwritten",
+            path.display()
+        ))
+        .hint("choose another file, such as plan.json")),
+    }
+}
+
+/// Returns true if a file is empty or contains a plan, whatever its layout.
+fn is_plan_or_empty(path: &Path) -> Result<bool, PathError> {
+    let mut start = Vec::new();
+    user_file::open(path)?.take(FILE_START.len() as u64).read_to_end(&mut start)?;
+    if start.is_empty() || start == FILE_START.as_bytes() {
+        return Ok(true);
+    }
+    let text = match user_file::read_text(path, MAX_BYTES) {
+        Ok(text) => text,
+        Err(PathError::NotUtf8 | PathError::TooLarge(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(!matches!(PlanDocument::read(&text), Err(ReadError::Malformed(_))))
+}
+
+fn unwritable(path: &Path, error: &PathError) -> Failure {
+    let failure = Failure::other(format!("can't save the plan as `{}`: {error}", path.display()));
+    match error {
+        PathError::NotRegular => failure.hint("to print the plan instead of saving it, use `--format json`"),
+        _ => failure,
+    }
+}
+
+fn unreadable(path: &Path, error: &PathError) -> Failure {
     let name = path.display();
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    match error {
+        PathError::Io(error) => Failure::other(format!("can't read the plan `{name}`: {error}")),
+        error => Failure::other(format!("`{name}` is not a plan: {error}")),
+    }
+}
+
+/// A file with a saved plan, which this process has locked. No other process applies it at the same time. The lock ends
+/// when this is dropped.
+pub(super) struct LockedPlan {
+    path: PathBuf,
+    /// The SHA-256 of the bytes that were read.
+    digest: Vec<u8>,
+    _lock: File,
+}
+
+fn digest_of(bytes: &[u8]) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().to_vec()
+}
+
+/// Locks a file with a saved plan, and reads the plan.
+///
+/// # Errors
+///
+/// Fails if the file is not a plan. Returns a refusal if it was edited since it was saved, if an apply of it has
+/// already begun, or if another process has locked it.
+pub(super) fn read(path: &Path) -> Result<(LockedPlan, PlanDocument), Failure> {
+    let name = path.display();
+    let lock = lock(path)?;
+    let bytes = user_file::read(path, MAX_BYTES).map_err(|error| unreadable(path, &error))?;
+    let locked = LockedPlan { path: path.to_owned(), digest: digest_of(&bytes), _lock: lock };
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::other(format!("`{name}` is not a plan: it is not UTF-8 text")))?;
     let document = PlanDocument::read(&text).map_err(|error| match error {
@@ -99,54 +163,57 @@ pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
             Err(Failure::refused(message, "")
                 .hint("that apply may have stopped early or failed in part: run `amigops plan` to see what is left to do"))
         }
-        None => Ok(document),
+        None => Ok((locked, document)),
     }
 }
 
-/// Locks a plan file, so that no other process applies it at the same time. The lock ends when the returned file is
-/// dropped.
-///
-/// # Errors
-///
-/// Fails if the path is not a regular file, or if the file can't be opened. Returns a refusal if another process has
-/// locked the file.
-pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
-    let name = path.display();
-    // Check before opening: opening a pipe without a writer would block forever.
-    let meta = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-    if !meta.is_file() || meta.len() > MAX_BYTES {
-        return Err(Failure::other(format!(
-            "`{name}` is not a plan: it is not a regular file, or it is too large"
-        )));
-    }
-    let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+fn lock(path: &Path) -> Result<File, Failure> {
+    let file = user_file::open(path).map_err(|error| unreadable(path, &error))?;
     match file.try_lock() {
-        Err(std::fs::TryLockError::WouldBlock) => {
+        Err(TryLockError::WouldBlock) => {
+            let name = path.display();
             Err(Failure::refused(format!("another process is applying the plan `{name}`"), ""))
         }
         // If the file system has no locks, `applied_at` and the check for stale plans still protect.
-        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(file),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 
-/// Records in the plan's file that an apply of the plan has begun.
+/// Records in the plan's file that an apply of the plan has begun. If the file is a symbolic link, writes the file to
+/// which the link leads.
 ///
 /// # Errors
 ///
-/// Fails if the file can't be written, because the plan could then be applied twice.
+/// Fails if the file can't be written, because the plan could then be applied twice. Returns a refusal if the file was
+/// changed after it was read, because it may contain another plan now.
 pub(super) fn mark_applied(
     context: &Context<'_>,
-    path: &Path,
+    locked: &LockedPlan,
     document: PlanDocument,
 ) -> Result<(), Failure> {
+    let name = locked.path.display();
     let marked = PlanDocument { applied_at: Some(context.env.timestamp()), ..document };
-    write(path, &marked).map_err(|_| {
-        let name = path.display();
-        Failure::other(format!(
-            "can't mark `{name}` as applied, because the file can't be written; nothing was sent"
-        ))
-        .hint("copy the plan to a writable directory, and apply the copy")
-    })
+    let written = || {
+        let target = user_file::find_target(&locked.path)?;
+        if digest_of(&user_file::read(&target, MAX_BYTES)?) != locked.digest {
+            return Ok(false);
+        }
+        files::write_private(&target, &text::json(&marked))?;
+        Ok(true)
+    };
+    match written() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::refused(
+            format!("`{name}` was changed while it was being applied; nothing was sent"),
+            "",
+        )
+        .hint("run the command again to apply the plan that is in the file now")),
+        Err(error) => {
+            let error: PathError = error;
+            Err(Failure::other(format!("can't mark `{name}` as applied: {error}; nothing was sent"))
+                .hint("copy it to a writable directory, and apply the copy"))
+        }
+    }
 }
 
 /// Checks that the plan may be applied and is for the requested environment. Needs no connection.

@@ -1,8 +1,8 @@
 //! Finds the secrets in environment variables, so that all output can mask them.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::path::Path;
 
+use super::user_file;
 use crate::env::Env;
 use crate::manifest::CREDENTIALS_VARIABLE;
 
@@ -11,7 +11,7 @@ const PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
 /// The words that mark secrets. A variable contains a secret if its name contains one of these words.
 const SECRET_PARTS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD"];
 /// The maximum size of a file that contains a credential, in bytes.
-const MAX_BYTES: u64 = 64 << 10;
+pub(super) const MAX_BYTES: u64 = 64 << 10;
 
 /// Returns the values of all variables that contain credentials, and the contents of the files that variables with the
 /// suffix `_FILE` name.
@@ -26,19 +26,10 @@ pub(super) fn read_secrets(env: &Env) -> Vec<String> {
         names.extend([listed.to_owned(), format!("{listed}_FILE")]);
     }
     let secret = |name: &String| match env.variable(name) {
-        Some(path) if name.ends_with("_FILE") => read(&path),
+        Some(path) if name.ends_with("_FILE") => user_file::read_text(Path::new(&path), MAX_BYTES).ok(),
         value => value,
     };
     names.iter().filter_map(secret).collect()
-}
-
-/// Returns the text of a regular file, or `None` for other files. Does not read a pipe, because it can be read only
-/// once, when the credential is used.
-fn read(path: &str) -> Option<String> {
-    fs::metadata(path).ok().filter(|about| about.is_file())?;
-    let mut text = String::new();
-    File::open(path).ok()?.take(MAX_BYTES).read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 #[cfg(test)]

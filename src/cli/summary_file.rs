@@ -1,11 +1,12 @@
 //! The file of `apply --summary`. Appends a report of the run to it, for the page of a CI job.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::apply_record::ApplyRecord;
 use super::context::Context;
+use super::user_file;
 use crate::apply::StopReason;
 use crate::error::{Failure, Success, exit_code};
 use crate::report::markdown::summary::{self, Ended, Verdict};
@@ -24,7 +25,7 @@ impl SummaryFile {
     ///
     /// Fails if the file can't be opened for appending.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        match OpenOptions::new().append(true).create(true).open(path) {
+        match user_file::open_to_append(path) {
             Ok(file) => Ok(Self { path: path.to_owned(), file }),
             Err(error) => Err(Failure::other(format!(
                 "can't write the summary `{}`: {error}; nothing was sent",

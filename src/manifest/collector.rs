@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
+use super::read_file::ReadFile;
 use crate::model::Place;
 
 /// The maximum number of problems that one load keeps. Further errors are only counted, so that a hostile file can't
@@ -90,6 +91,7 @@ pub(super) struct DiagnosticCollector {
     seen: HashSet<(Code, Span, String)>,
     secrets: Vec<Span>,
     quoted: BTreeSet<String>,
+    read_files: Vec<ReadFile>,
     omitted: usize,
     errors: usize,
 }
@@ -100,6 +102,16 @@ impl DiagnosticCollector {
         let id = FileId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
         self.sources.push(Source { name: name.into(), text });
         id
+    }
+
+    /// Records what a file contained when it was read.
+    pub(super) fn record_file(&mut self, file: ReadFile) {
+        self.read_files.push(file);
+    }
+
+    /// Returns the files that were read.
+    pub(super) fn take_files(&mut self) -> Vec<ReadFile> {
+        std::mem::take(&mut self.read_files)
     }
 
     /// Returns the number of registered files.

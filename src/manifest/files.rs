@@ -7,12 +7,13 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use globset::{Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use walkdir::WalkDir;
 
 use super::collector::{DiagnosticCollector, FileId, Problem, Span, end_of};
 use super::decode;
 use super::diagnostic::Code;
+use super::patterns::{ManifestPattern, ManifestPatterns, help_for_unmatched};
+use super::read_file::ReadFile;
 use super::tree::{Node, shortened};
 use super::yaml::MAX_BYTES;
 use crate::checkout::{self, PathError};
@@ -97,30 +98,16 @@ pub(super) fn relative(root: &Path, path: &Path) -> String {
     parts.join("/")
 }
 
-/// Compiles a glob pattern of `amigops.yaml`, in which `*` does not match `/`.
-fn glob(pattern: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(pattern).literal_separator(true).build()
-}
-
-/// Creates a problem that reports an invalid glob pattern.
+/// Creates the problem that a glob pattern is invalid.
 pub(super) fn bad_glob(span: Span, pattern: &str, error: &globset::Error) -> Problem {
     let message = format!("`{}` is not a valid pattern", shortened(pattern));
     Problem::error(Code::BadGlob, span, message).label(error.kind().to_string())
 }
 
-/// Compiles the manifest patterns of a project. Ignores invalid patterns, because the loader reports them.
-pub fn globs(patterns: &[String]) -> GlobSet {
-    let mut set = GlobSetBuilder::new();
-    for glob in patterns.iter().filter_map(|pattern| glob(pattern.trim_start_matches("./")).ok()) {
-        set.add(glob);
-    }
-    set.build().unwrap_or_default()
-}
-
 struct Pattern<'a> {
     text: &'a str,
     span: Span,
-    matcher: GlobMatcher,
+    matcher: ManifestPattern,
     base: PathBuf,
     /// The maximum depth below the project's root at which the pattern can match. `None` means any depth.
     depth: Option<usize>,
@@ -152,7 +139,11 @@ pub(super) fn find(
     if patterns.iter().any(|pattern| pattern.hits > 0) {
         for pattern in patterns.iter().filter(|pattern| pattern.hits == 0) {
             let message = format!("`{}` matches no file", shortened(pattern.text));
-            problems.push(Problem::warning(Code::EmptyGlob, pattern.span, message));
+            let problem = Problem::warning(Code::EmptyGlob, pattern.span, message);
+            problems.push(match help_for_unmatched(root, pattern.text) {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
         }
     }
     found
@@ -174,25 +165,27 @@ fn pattern<'a>(
         return None;
     }
     let plain = text.trim_start_matches("./");
-    let glob = match glob(plain) {
-        Ok(glob) => glob,
+    let matcher = match ManifestPattern::new(plain) {
+        Ok(matcher) => matcher,
         Err(error) => {
-            problems.push(bad_glob(span, text, &error));
+            let problem = bad_glob(span, text, &error);
+            problems.push(match help_for_unmatched(root, text) {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
             return None;
         }
     };
     let literal = plain.split('/').take_while(|part| !part.contains(['*', '?', '[', '{', '\\']));
     let base = root.join(literal.collect::<PathBuf>());
     let depth = (!plain.contains("**") && !plain.contains('{')).then(|| plain.split('/').count());
-    Some(Pattern { text, span, matcher: glob.compile_matcher(), base, depth, hits: 0 })
+    Some(Pattern { text, span, matcher, base, depth, hits: 0 })
 }
 
 /// Returns true if a project file with this name would be a manifest, because a pattern matches it. Ignores invalid
 /// patterns, which are already reported.
 pub(super) fn matches(globs: &[(String, Span)], name: &str) -> bool {
-    globs.iter().any(|(text, _)| {
-        glob(text.trim_start_matches("./")).is_ok_and(|glob| glob.compile_matcher().is_match(name))
-    })
+    ManifestPatterns::new(globs.iter().map(|(text, _)| text)).is_match(name)
 }
 
 fn walk(
@@ -217,10 +210,8 @@ fn walk(
             Err(error) => error.path().unwrap_or(base),
         };
         let name = relative(root, path);
-        let hidden =
-            path != base && path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         let is_dir = entry.as_ref().is_ok_and(|entry| entry.file_type().is_dir());
-        if hidden && is_dir {
+        if is_dir && path != base && is_skipped(patterns, path) {
             entries.skip_current_dir();
             continue;
         }
@@ -249,15 +240,23 @@ fn walk(
     }
 }
 
-/// Increments the count of each pattern that matches a path, and returns true if at least one matches. A directory can
-/// match only if its name ends with `.yaml` or `.yml`.
+/// Returns true if a directory is not searched: it is hidden and no pattern names it, or it is a `.git` directory.
+fn is_skipped(patterns: &[Pattern<'_>], path: &Path) -> bool {
+    let name = Path::new(path.file_name().unwrap_or_default());
+    let is_hidden = name.as_os_str().as_encoded_bytes().starts_with(b".");
+    is_hidden
+        && (checkout::names_git(name) || !patterns.iter().any(|pattern| pattern.matcher.names_hidden(name)))
+}
+
+/// Increments the count of each pattern that matches a path, and returns true if at least one matches. A directory
+/// matches only if its name ends like the name of a YAML file.
 fn count_hits(patterns: &mut [Pattern<'_>], name: &str, is_dir: bool) -> bool {
     if is_dir && !(name.ends_with(".yaml") || name.ends_with(".yml")) {
         return false;
     }
     let mut matched = false;
     for pattern in patterns {
-        if pattern.matcher.is_match(name) {
+        if pattern.matcher.is_match(Path::new(name)) {
             pattern.hits += 1;
             matched = true;
         }
@@ -301,7 +300,10 @@ pub(super) fn read(
     path: &Path,
 ) -> Option<(FileId, Arc<str>)> {
     let bytes = match checkout::read(root, path, MAX_BYTES) {
-        Ok(bytes) => bytes,
+        Ok(bytes) => {
+            problems.record_file(ReadFile::new(name, &bytes));
+            bytes
+        }
         Err(error) if error.is_unsafe() => {
             let file = problems.add_file(name, Arc::from(""));
             problems.push(unsafe_path(Span::whole(file), name, &error));

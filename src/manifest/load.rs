@@ -11,8 +11,10 @@ use super::decode::or_suggestion;
 use super::diagnostic::{Code, Diagnostic, Problems, Sources};
 use super::documents::{self, ManifestDocument};
 use super::environment::{Environment, EnvironmentTarget};
+use super::patterns::help_for_unmatched;
 use super::places::{self, Places};
 use super::project::{self, DecodedProject, PROJECT_FILE, Project};
+use super::read_file::ReadFile;
 use super::service::DecodedService;
 use super::source::ProjectSource;
 use super::tree::shortened;
@@ -69,7 +71,9 @@ pub struct Loaded {
     pub sources: Sources,
     /// The number of files that were read, including `amigops.yaml`.
     pub files: usize,
-    /// All documents as they are in the files, ordered by file. Empty without [`LoadOptions::keep_documents`].
+    /// The files that were read, with what they contained.
+    pub read_files: Vec<ReadFile>,
+    /// Every document as it is in its file, ordered by file. Empty without [`LoadOptions::keep_documents`].
     pub documents: Vec<ManifestDocument>,
     /// The project's defaults, which apply to every document. Empty without [`LoadOptions::keep_documents`].
     pub defaults: Map<String, Json>,
@@ -117,12 +121,13 @@ pub(super) struct LoadResult {
     documents: Vec<ManifestDocument>,
     defaults: Map<String, Json>,
     places: Places,
+    read_files: Vec<ReadFile>,
 }
 
 impl LoadResult {
     /// Returns the loaded project and desired state, or all problems if one of them is an error.
     fn into_loaded(self) -> Result<Loaded, Problems> {
-        let Self { problems, documents, defaults, places, .. } = self;
+        let Self { problems, documents, defaults, places, read_files, .. } = self;
         match self.state {
             Some((project, environment, desired)) if !problems.has_errors() => Ok(Loaded {
                 project,
@@ -131,6 +136,7 @@ impl LoadResult {
                 warnings: problems.diagnostics,
                 sources: problems.sources,
                 files: problems.files,
+                read_files,
                 documents,
                 defaults,
                 places,
@@ -146,6 +152,7 @@ pub(super) fn load_with_problems(options: &LoadOptions<'_>) -> Result<LoadResult
     let mut problems = DiagnosticCollector::default();
     let mut result = LoadResult { root: options.source.find_root()?, ..LoadResult::default() };
     result.state = load_files(&mut problems, options, &mut result);
+    result.read_files = problems.take_files();
     result.problems = problems.finish();
     Ok(result)
 }
@@ -341,5 +348,7 @@ fn report_no_manifests(problems: &mut DiagnosticCollector, decoded: &DecodedProj
         0 => ("no manifest was found", "these patterns match no file"),
         _ => ("no service is declared", "the files that these patterns match contain no document"),
     };
-    problems.push(project::no_manifests(*at, message, label));
+    let patterns = decoded.globs.iter().filter(|_| files == 0);
+    let help = patterns.filter_map(|(text, _)| help_for_unmatched(&decoded.project.root, text));
+    problems.push(help.fold(project::no_manifests(*at, message, label), Problem::help));
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::failure::ApiError;
 use super::limits::{Budgets, Limiter};
+use super::variables::{ConnectionVariables, ProxyVariable};
 use crate::model::{Api, Endpoint};
 
 /// The credentials for an API. Their `Debug` output contains no secret.
@@ -128,6 +129,8 @@ pub struct Access {
     pub headers: BTreeMap<String, String>,
     /// The credentials. They must be for the same API as the client.
     pub credentials: Credentials,
+    /// The environment variables that the connection depends on.
+    pub variables: ConnectionVariables,
     /// Returns the time of the wall clock.
     pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// Returns a random number from 0 to 1, for random variations of delays.
@@ -172,8 +175,13 @@ impl Access {
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
-    /// Checks that the credentials belong to the API, and that they may be sent to the address. The error messages do
-    /// not contain the address, because it may contain a secret.
+    /// Returns the proxy, or `None` if requests are sent without one.
+    pub(super) fn proxy(&self) -> Option<&ProxyVariable> {
+        self.variables.proxy.as_ref().filter(|_| !self.is_loopback())
+    }
+
+    /// Checks that the credentials belong to the API, and that they may be sent to the address. The errors do not
+    /// repeat the address, which may contain a secret.
     ///
     /// # Errors
     ///
@@ -232,6 +240,7 @@ mod tests {
                 api_key_id: "s3cret".into(),
                 user_id: "s3cret".into(),
             },
+            variables: ConnectionVariables::default(),
             now: Arc::new(|| SystemTime::UNIX_EPOCH),
             random: Arc::new(|| 0.5),
             observer: Arc::new(NoObserver),

@@ -34,7 +34,7 @@ impl Client {
     /// on this machine.
     pub(super) fn new(access: Access, api: Api) -> Result<Self, ApiError> {
         access.check(api)?;
-        let transport = Transport::network(access.is_loopback())?;
+        let transport = Transport::network(&access)?;
         Ok(Self::over(transport, access, api))
     }
 

@@ -38,6 +38,7 @@ mod service_list;
 mod snapshot;
 mod token;
 mod transport;
+mod variables;
 mod wire;
 
 pub use access::{Access, Credentials, RequestObserver, Stop, StopReason};
@@ -51,3 +52,4 @@ pub use service_list::{Listing, ServiceList};
 pub use snapshot::{complete_snapshot, read_snapshot};
 #[cfg(any(test, feature = "test-support"))]
 pub use transport::{TransportError, TransportErrorKind, simulated::RequestHandler};
+pub use variables::{ConnectionVariables, ProxyVariable, contains_certificate};

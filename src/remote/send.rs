@@ -162,7 +162,12 @@ impl Sender {
         if status.is_success() {
             return Ok(answer);
         }
-        Err(FailedAttempt::new(answer.into_error(self.api, call).await, retry_after))
+        let error = answer.into_error(self.api, call).await;
+        let error = match status.as_u16() {
+            401 => error.hint(self.access.variables.refused_credentials_hint(self.api)),
+            _ => error,
+        };
+        Err(FailedAttempt::new(error, retry_after))
     }
 
     /// Records that a request got no answer, and returns the failure.
@@ -180,9 +185,11 @@ impl Sender {
             self.limiter.give_back(call.endpoint, 1);
         }
         let message = error.message(&self.access.base_url, timeout);
+        let details = error.details.clone();
         let error = ApiError::new(&call.method, &call.path, cause, message);
         let error = if was_sent { error } else { error.hint(connection_hint(self.api)) };
-        FailedAttempt::new(error, None)
+        let hints = self.access.variables.connection_hints(self.access.is_loopback(), &details);
+        FailedAttempt::new(hints.into_iter().fold(error, ApiError::hint), None)
     }
 
     /// Uses up one reserved request. If no request is reserved, waits until the endpoint's limit allows one.

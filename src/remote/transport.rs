@@ -5,7 +5,9 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use tokio::time::Instant;
 
+use super::access::Access;
 use super::failure::{ApiError, FailureCause};
+use super::variables::ProxyVariable;
 
 /// The way in which requests reach the server.
 #[derive(Clone, Debug)]
@@ -84,13 +86,14 @@ impl From<reqwest::Error> for TransportError {
 }
 
 impl Transport {
-    /// Returns a transport that uses the network. It uses a proxy only to reach other machines.
-    pub(super) fn network(is_loopback: bool) -> Result<Self, ApiError> {
-        // Fails if it is already installed, which is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = client(is_loopback)
-            .map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))?;
-        Ok(Self::Network(client))
+    /// Returns a transport that uses the network. A proxy is used only to reach other machines.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the proxy or the trusted certificates can't be used.
+    pub(super) fn network(access: &Access) -> Result<Self, ApiError> {
+        let proxy = access.proxy().map(ProxyVariable::proxy).transpose()?;
+        client(proxy.as_ref(), access.variables.certificates.as_deref()).map(Self::Network)
     }
 
     /// Starts building a request.
@@ -121,19 +124,40 @@ impl Transport {
 }
 
 /// Builds an HTTP client that follows no redirects. It uses the bundled certificates if the system has none.
-fn client(is_loopback: bool) -> Result<Client, reqwest::Error> {
+/// `certificates` are the names of the variables that name other trusted certificates, if they are set.
+///
+/// # Errors
+///
+/// Fails if these variables name no usable certificate.
+fn client(proxy: Option<&reqwest::Proxy>, certificates: Option<&str>) -> Result<Client, ApiError> {
+    // Fails if it is already installed, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
+        // Without `no_proxy`, the library would read the variables itself, and ignore unusable ones.
         let builder = Client::builder()
             .user_agent(concat!("amigops/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none());
-        if is_loopback { builder.no_proxy() } else { builder }
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy();
+        match proxy {
+            Some(proxy) => builder.proxy(proxy.clone()),
+            None => builder,
+        }
     };
-    builder().build().or_else(|_| {
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
-        let roots = roots.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
-        builder().tls_certs_only(roots).build()
-    })
+    let error = match builder().build() {
+        Ok(client) => return Ok(client),
+        Err(error) => error,
+    };
+    if let Some(names) = certificates {
+        let message =
+            format!("TLS can't be set up: {names} leads to no usable certificate ({})", chain(&error));
+        let hint = "set it to certificates in PEM format, or unset it to trust those of the system";
+        return Err(ApiError::setup(message).hint(hint));
+    }
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+    let roots = roots.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
+    let client = builder().tls_certs_only(roots).build();
+    client.map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))
 }
 
 /// Formats the causes of an error. Leaves out the URL, which may contain a secret.
@@ -194,7 +218,7 @@ pub(super) mod simulated {
     /// Returns a transport that sends requests to this handler.
     pub(in crate::remote) fn transport_to(handler: Arc<dyn RequestHandler>) -> Transport {
         static CLIENT: OnceLock<Transport> = OnceLock::new();
-        match CLIENT.get_or_init(|| Transport::network(true).expect("a client")) {
+        match CLIENT.get_or_init(|| Transport::Network(super::client(None, None).expect("a client"))) {
             Transport::Network(client) | Transport::Simulated(SimulatedTransport { client, .. }) => {
                 Transport::Simulated(SimulatedTransport { client: client.clone(), handler })
             }

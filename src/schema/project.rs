@@ -16,7 +16,8 @@ struct Project {
     /// The version of the file format: `1`.
     #[schemars(schema_with = "version")]
     version: u8,
-    /// Glob patterns of manifest files, relative to this file. `**` matches any number of directories.
+    /// Glob patterns of manifest files, relative to this file. `**` matches any number of directories. Hidden files match
+    /// only a pattern that names the dot.
     #[schemars(
         length(min = 1),
         inner(regex(pattern = r"\S")),

@@ -1,6 +1,5 @@
 //! `amigops apply`: makes a plan, shows it, asks for confirmation, executes the plan, and reads the live state back.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,7 +10,7 @@ use crate::cli::base;
 use crate::cli::execute::{Execution, Format, Scope};
 use crate::cli::interrupts::Interrupts;
 use crate::cli::prepare::{PlanArgs, Prepared};
-use crate::cli::saved_plan;
+use crate::cli::saved_plan::{self, LockedPlan};
 use crate::cli::summary_file::SummaryFile;
 use crate::error::{Failure, Success};
 use crate::model::Snapshot;
@@ -48,15 +47,8 @@ struct Approved<'s> {
     plan: &'s Plan,
     snapshot: Snapshot,
     scope: Scope,
-    /// The saved plan, if the plan comes from a file.
-    saved: Option<Saved<'s>>,
-}
-
-/// A saved plan, and its file, which is locked.
-struct Saved<'s> {
-    lock: File,
-    path: &'s Path,
-    document: PlanDocument,
+    /// The saved plan and its file, if the plan comes from a file.
+    saved: Option<(LockedPlan, PlanDocument)>,
 }
 
 impl Apply {
@@ -93,9 +85,9 @@ impl Apply {
         };
         // Keep the lock until the end, so that no other process applies the same file.
         let _lock = match saved {
-            Some(Saved { lock, path, document }) => {
-                saved_plan::mark_applied(context, path, document)?;
-                Some(lock)
+            Some((locked, document)) => {
+                saved_plan::mark_applied(context, &locked, document)?;
+                Some(locked)
             }
             None => None,
         };
@@ -132,12 +124,10 @@ impl Apply {
     async fn prepare_saved_plan<'s>(
         &self,
         context: &Context<'_>,
-        path: &'s Path,
+        path: &Path,
         record: &'s ApplyRecord,
     ) -> Result<Option<Approved<'s>>, Failure> {
-        // Lock the file before reading it.
-        let lock = saved_plan::lock(path)?;
-        let document = saved_plan::read(path)?;
+        let (locked, document) = saved_plan::read(path)?;
         record.set_environment(&document.environment);
         saved_plan::check_environment(&document, context)?;
         saved_plan::check_options(&document, path, &self.plan.chosen())?;
@@ -157,7 +147,7 @@ impl Apply {
             return Ok(None);
         }
         self.refuse_conflicts(plan)?;
-        let saved = Some(Saved { lock, path, document });
+        let saved = Some((locked, document));
         Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::ThePlan, saved }))
     }
 

@@ -10,10 +10,14 @@ use clap::{Args, ValueEnum};
 use crate::cli::connect;
 use crate::cli::context::Context;
 use crate::cli::signals::{Signals, wait_until};
+use crate::cli::user_file;
 use crate::error::{Failure, Success};
 use crate::report::text;
 use crate::ui::Ui;
 use amigops_emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule, WindowEnd};
+
+/// The maximum size of a file with faults, in bytes.
+const MAX_FAULTS_BYTES: u64 = 16 << 20;
 
 /// Arguments of `emulator`.
 #[derive(Debug, Args)]
@@ -85,6 +89,9 @@ impl Emulator {
         let clock = context.env.clone();
         let mut options = Options::new(Arc::new(move || clock.now()));
         options.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port);
+        if let Some(state) = &self.state {
+            check_state(state)?;
+        }
         options.state.clone_from(&self.state);
         options.seed = self.seed.as_deref().map(connect::read_seed).transpose()?;
         options.limits = match self.limits {
@@ -111,6 +118,13 @@ impl Emulator {
     }
 }
 
+/// Checks that the state's file is a regular file, or does not exist yet.
+fn check_state(file: &Path) -> Result<(), Failure> {
+    user_file::find_target(file)
+        .map(|_| ())
+        .map_err(|error| Failure::other(format!("can't use the state file `{}`: {error}", file.display())))
+}
+
 /// Logs each fault that the emulator injects.
 struct FaultLogger(Ui);
 
@@ -123,7 +137,7 @@ impl Observer for FaultLogger {
 
 /// Reads a file with faults to inject. If it is invalid, the error lists every problem.
 fn read_faults(context: &Context<'_>, file: &Path) -> Result<Vec<Rule>, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let text = user_file::read_text(file, MAX_FAULTS_BYTES).map_err(|error| {
         Failure::other(format!("can't read the fault file `{}`: {error}", file.display()))
     })?;
     Faults::from_yaml(&text).map(|faults| faults.0).map_err(|problems| {

@@ -34,7 +34,7 @@ impl PlanCommand {
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let loaded = prepare::load(context, &context.load_options())?;
         if let Some(path) = &self.out {
-            saved_plan::check_is_no_manifest(path, &loaded.project)?;
+            saved_plan::check_can_save(path, &loaded.project)?;
         }
         let mut prepared = Prepared::from_loaded(context, &self.plan, loaded)?;
         if self.out.is_some() {

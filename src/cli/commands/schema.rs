@@ -7,8 +7,12 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::cli::context::Context;
 use crate::cli::files;
+use crate::cli::user_file;
 use crate::error::{Failure, Success};
 use crate::schema::{SchemaFile, reference};
+
+/// The maximum size of a page of the documentation, in bytes.
+const MAX_PAGE_BYTES: u64 = 16 << 20;
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
@@ -61,7 +65,7 @@ impl SchemaCommand {
 /// Updates the tables of keys in a page of the documentation.
 fn update_reference(page: &Path) -> Result<(), Failure> {
     let name = page.display();
-    let text = std::fs::read_to_string(page)
+    let text = user_file::read_text(page, MAX_PAGE_BYTES)
         .map_err(|error| Failure::other(format!("can't read {name}: {error}")))?;
     let renewed = reference::renew(&text).map_err(|error| Failure::other(format!("{name}: {error}")))?;
     if renewed == text {

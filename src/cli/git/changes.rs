@@ -1,19 +1,26 @@
-//! Compares the YAML files of a project with those of a commit, byte by byte.
+//! Compares the files that the loader has read, and all YAML files of the project, with those of a commit, byte by byte.
+//!
+//! The files that the loader has read count even if git ignores them. For each symbolic link on the way to such a file,
+//! the commit must contain the same link.
 //!
 //! `git status` is not used, because it runs the filters that `.gitattributes` names. So files that git converts on
 //! check-out (filters such as LFS or git-crypt, `working-tree-encoding`, `ident`) count as changed. Different line
 //! endings do not count as a change.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use walkdir::WalkDir;
 
-use super::{Entry, Git};
+use super::links::LinkResolver;
+use super::{Entry, Git, LoadedFiles};
+use crate::checkout::{self, PathError};
+use crate::cli::user_file;
 use crate::error::Failure;
+use crate::manifest::ManifestPatterns;
 
 /// The maximum size of a file that is compared, in bytes. Manifests are smaller, so a larger file counts as changed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -39,16 +46,30 @@ enum Comparison {
 }
 
 impl Git {
-    /// Returns true if a YAML file in the project's directory was changed, added or deleted since the commit. An added
-    /// file that git ignores does not count.
-    pub(in crate::cli) fn is_changed(&self, commit: &str) -> Result<bool, Failure> {
-        let mut committed = self.list(commit)?;
-        committed.retain(|entry| is_yaml(&entry.path));
+    /// Returns true if the commit does not contain every byte that the loader has read, or if a manifest or another YAML
+    /// file in the directory was changed, added or deleted since the commit. An added file that git ignores and that the
+    /// loader has not read does not count.
+    pub(in crate::cli) fn is_changed(&self, commit: &str, loaded: &LoadedFiles<'_>) -> Result<bool, Failure> {
+        let committed = self.list(commit)?;
         let directory = self.place.top.join(&self.place.prefix);
+        let mut undecided = Vec::new();
+        let Some(compared) = compare_loaded(&directory, &committed, loaded, &mut undecided) else {
+            return Ok(true);
+        };
+        let patterns = ManifestPatterns::new(loaded.patterns);
         let mut found = yaml_files(&directory);
-        let (mut missing, mut undecided) = (Vec::new(), Vec::new());
+        let mut missing = Vec::new();
         for entry in &committed {
-            let Some(kind) = found.remove(&entry.path) else {
+            let is_found = found.remove(&entry.path);
+            if compared.contains(&entry.path) {
+                continue;
+            }
+            if !is_yaml(&entry.path) {
+                let is_there = directory.join(&entry.path).symlink_metadata().is_ok();
+                missing.extend(Some(entry).filter(|_| !is_there && patterns.is_match(&entry.path)));
+                continue;
+            }
+            let Some(kind) = is_found else {
                 missing.push(entry);
                 continue;
             };
@@ -105,8 +126,42 @@ impl Git {
     }
 }
 
-/// Returns true if a path can be that of a YAML file of the project. Files in hidden directories do not belong to the
-/// project.
+/// Compares the files that the loader has read with those of the commit. Returns the paths of the files that were
+/// compared, or `None` if a file differs, can't be read, or was changed since the loader has read it.
+fn compare_loaded<'e>(
+    directory: &Path,
+    committed: &'e [Entry],
+    loaded: &LoadedFiles<'_>,
+    undecided: &mut Vec<(&'e Entry, Vec<u8>)>,
+) -> Option<BTreeSet<String>> {
+    let by_path: BTreeMap<&str, &Entry> =
+        committed.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+    let mut resolver = LinkResolver::new(directory);
+    let mut compared = BTreeSet::new();
+    for file in loaded.files {
+        let resolved = resolver.resolve(&file.name)?;
+        for link in resolved.links {
+            let entry = *by_path.get(link.as_str())?;
+            let is_same =
+                entry.is_link && is_id_of(&entry.id, &link_target(&directory.join(&entry.path)).ok()?);
+            is_same.then_some(())?;
+        }
+        let entry = *by_path.get(resolved.path.as_str()).filter(|entry| !entry.is_link)?;
+        let bytes = checkout::read(directory, Path::new(&entry.path), MAX_BYTES).ok()?;
+        if !file.has_bytes(&bytes) {
+            return None;
+        }
+        match compare_bytes(entry, &bytes) {
+            Comparison::Same => {}
+            Comparison::Different => return None,
+            Comparison::Undecided(bytes) => undecided.push((entry, bytes)),
+        }
+        compared.insert(resolved.path);
+    }
+    Some(compared)
+}
+
+/// Returns true if a path could be that of a YAML file of the project. Files in hidden directories are not part of it.
 fn is_yaml(path: &str) -> bool {
     let hidden = path
         .rsplit_once('/')
@@ -143,15 +198,11 @@ fn yaml_files(directory: &Path) -> BTreeMap<String, Found> {
     found
 }
 
-fn compare(entry: &Entry, kind: &Found, path: &Path) -> io::Result<Comparison> {
+fn compare(entry: &Entry, kind: &Found, path: &Path) -> Result<Comparison, PathError> {
     let bytes = match kind {
         Found::Link if entry.is_link => link_target(path)?,
         // On systems where links need a privilege, git writes the target into a plain file.
-        Found::File if !entry.is_link || cfg!(windows) => {
-            let mut bytes = Vec::new();
-            fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-            bytes
-        }
+        Found::File if !entry.is_link || cfg!(windows) => user_file::read(path, MAX_BYTES)?,
         _ => return Ok(Comparison::Different),
     };
     Ok(compare_bytes(entry, &bytes))

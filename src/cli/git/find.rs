@@ -4,8 +4,9 @@
 //! a directory, with its own `config`. But it can't add a `.git`, because git refuses to check out a file of that name.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+
+use crate::cli::user_file;
 
 /// The maximum size of a `.git` file, in bytes. Such a file contains one path.
 const MAX_LINK_BYTES: u64 = 64 * 1024;
@@ -50,9 +51,8 @@ fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
         return Ok(None);
     }
     let wrong = |why: &str| format!("`{}` {why}", path.display());
-    let mut text = String::new();
-    let read = fs::File::open(&path).and_then(|file| file.take(MAX_LINK_BYTES).read_to_string(&mut text));
-    read.map_err(|error| wrong(&format!("can't be read: {error}")))?;
+    let text = user_file::read_text(&path, MAX_LINK_BYTES)
+        .map_err(|error| wrong(&format!("can't be read: {error}")))?;
     let named = text
         .strip_prefix("gitdir: ")
         .map(|named| named.trim_end_matches(['\r', '\n']))

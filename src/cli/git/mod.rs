@@ -9,6 +9,7 @@
 
 mod changes;
 mod find;
+mod links;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -22,11 +23,19 @@ use process::Program;
 
 use crate::env::Env;
 use crate::error::Failure;
+use crate::manifest::ReadFile;
 
 /// A repository, and the directory in its work tree that contains the project.
 pub(super) struct Git {
     program: Program,
     place: Place,
+}
+
+/// The files that the loader has read from the work tree.
+pub(super) struct LoadedFiles<'a> {
+    /// The patterns for manifests.
+    pub(super) patterns: &'a [String],
+    pub(super) files: &'a [ReadFile],
 }
 
 /// A file of a commit.

@@ -31,6 +31,11 @@ fn no_variables() -> Env {
     Env::fixed([("", ""); 0])
 }
 
+/// Returns the commit of a project from which nothing was loaded.
+fn commit_of(project: &Path) -> Option<String> {
+    base::checked_out_commit(&no_variables(), project, &LoadedFiles { patterns: &[], files: &[] })
+}
+
 /// A repository whose directory `care` is a project, with all files committed.
 struct Repository {
     top: tempfile::TempDir,
@@ -70,7 +75,7 @@ impl Repository {
     fn expect_changed(&self, expected: bool, why: &str) {
         let head = &self.head;
         let expected = if expected { format!("{head}+") } else { head.clone() };
-        assert_eq!(base::checked_out_commit(&no_variables(), &self.project()), Some(expected), "{why}");
+        assert_eq!(commit_of(&self.project()), Some(expected), "{why}");
     }
 }
 
@@ -94,7 +99,7 @@ fn git_output_is_parsed() {
 fn the_commit_is_marked_if_files_of_the_project_have_changed() {
     let top = tempfile::tempdir().unwrap();
     let project = top.path().join("care");
-    let of = |path: &Path| base::checked_out_commit(&no_variables(), path);
+    let of = |path: &Path| commit_of(path);
     fs::create_dir_all(project.join(".amigops")).unwrap();
     assert_eq!(of(&project), None, "no repository");
     git(top.path(), &["init", "-q"]);
@@ -177,7 +182,7 @@ fn a_submodule_is_another_repository() {
     fs::write(repository.project().join("shared/care/amigops.yaml"), "changed").unwrap();
     repository.expect_changed(false, "a submodule's file");
     // A submodule's `.git` is a file, and a project in it belongs to the submodule's repository.
-    let within = base::checked_out_commit(&no_variables(), &repository.project().join("shared/care"));
+    let within = commit_of(&repository.project().join("shared/care"));
     assert_eq!(within, Some(format!("{}+", inner.head)));
 }
 
@@ -247,7 +252,7 @@ fn a_linked_work_tree_has_its_own_commit() {
     repository.commit();
     git(repository.top.path(), &["worktree", "add", "-q", "trees/one", &first]);
     let project = repository.top.path().join("trees/one/care");
-    assert_eq!(base::checked_out_commit(&no_variables(), &project), Some(first));
+    assert_eq!(commit_of(&project), Some(first));
     repository.expect_changed(false, "the repository's own work tree");
 }
 
@@ -281,4 +286,82 @@ fn only_a_directory_named_dot_git_is_a_repository() {
     fs::write(project.join(".git"), "gitdir: ../.git\r\n").unwrap();
     let within = find::Place { top: project.clone(), git_dir: top.join(".git"), prefix: String::new() };
     assert_eq!(find::find(&project), Ok(within));
+}
+
+/// Checks if the commit is marked after these files of the project were loaded.
+#[track_caller]
+fn expect_changed_by_load(repository: &Repository, patterns: &[&str], names: &[&str], expected: bool) {
+    let read = |name: &&str| ReadFile::new(name, &fs::read(repository.project().join(name)).unwrap());
+    let files: Vec<ReadFile> = names.iter().map(read).collect();
+    let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+    let loaded = LoadedFiles { patterns: &patterns, files: &files };
+    let commit = base::checked_out_commit(&no_variables(), &repository.project(), &loaded).unwrap();
+    assert_eq!(commit.ends_with('+'), expected, "{names:?}");
+}
+
+#[test]
+fn every_byte_that_was_loaded_must_be_in_the_commit() {
+    let files = [
+        (".gitignore", "*.local.yaml\n"),
+        ("services/a.json", "{}\n"),
+        ("services/b.json", "{}\n"),
+        (".hidden/c.yaml", "c: 1\n"),
+        ("crlf.json", "{\r\n}\n"),
+    ];
+    let repository = Repository::new(&[], &files);
+    let patterns = ["services/*.json", ".hidden/*.yaml", "*.json", "*.local.yaml"];
+    let check = |names: &[&str], expected| expect_changed_by_load(&repository, &patterns, names, expected);
+    let all = ["amigops.yaml", "services/a.json", "services/b.json", ".hidden/c.yaml", "crlf.json"];
+    check(&all, false);
+    repository.write("crlf.json", "{\n}\n");
+    check(&all, false);
+    for name in ["services/a.json", ".hidden/c.yaml"] {
+        let text = fs::read_to_string(repository.project().join(name)).unwrap();
+        repository.write(name, "changed: 1\n");
+        check(&all, true);
+        repository.write(name, &text);
+    }
+    repository.write("d.local.yaml", "d: 1\n");
+    check(&all, false);
+    check(&["d.local.yaml"], true);
+    fs::remove_file(repository.project().join("services/b.json")).unwrap();
+    check(&["services/a.json"], true);
+    git(repository.top.path(), &["reset", "-q", "--hard"]);
+    check(&all, false);
+}
+
+#[test]
+fn a_file_that_changes_after_it_was_loaded_marks_the_commit() {
+    let repository = Repository::new(&[], &[("a.json", "{}\n")]);
+    let loaded = [ReadFile::new("a.json", b"{\"edited\": 1}\n")];
+    let loaded = LoadedFiles { patterns: &[], files: &loaded };
+    let commit = base::checked_out_commit(&no_variables(), &repository.project(), &loaded);
+    assert_eq!(commit, Some(format!("{}+", repository.head)));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_loaded_files_must_be_in_the_commit() {
+    use std::os::unix::fs::symlink;
+    let mut repository = Repository::new(&[], &[("real/a.yaml", "a: 1\n"), ("other/a.yaml", "a: 1\n")]);
+    let link = repository.project().join("services");
+    let check = |repository: &Repository, expected| {
+        expect_changed_by_load(repository, &["services/*.yaml"], &["services/a.yaml"], expected);
+    };
+    symlink("real", &link).unwrap();
+    check(&repository, true);
+    repository.commit();
+    check(&repository, false);
+    fs::remove_file(&link).unwrap();
+    symlink("other", &link).unwrap();
+    check(&repository, true);
+}
+
+#[test]
+fn a_loaded_file_of_another_repository_marks_the_commit() {
+    let repository = Repository::new(&[], &[]);
+    repository.write("nested/a.yaml", "a: 1\n");
+    git(&repository.project().join("nested"), &["init", "-q"]);
+    repository.expect_changed(false, "nothing was loaded from it");
+    expect_changed_by_load(&repository, &["nested/*.yaml"], &["nested/a.yaml"], true);
 }

@@ -12,7 +12,8 @@ use crate::build::options;
 use crate::model::*;
 use crate::plan::{self, Action, Options, Plan, PlanError, Step, StepId, Target, verify};
 use crate::remote::{
-    Access, AnyApi, ApiError, Budgets, Credentials, RequestObserver, Stop, StopReason, read_snapshot,
+    Access, AnyApi, ApiError, Budgets, ConnectionVariables, Credentials, RequestObserver, Stop, StopReason,
+    read_snapshot,
 };
 use amigops_emulator::SANDBOX_WORKSPACE;
 
@@ -80,6 +81,7 @@ pub(super) async fn run_process(sim: &Arc<Simulation>, run_number: usize, desire
         .to_owned(),
         headers: BTreeMap::new(),
         credentials,
+        variables: ConnectionVariables::default(),
         now: sim.clock(),
         random: Arc::new(move || {
             f64::from(random.fetch_add(37, std::sync::atomic::Ordering::Relaxed) as u8) / 255.0

@@ -16,8 +16,8 @@ use crate::build::{options, own_policy};
 use crate::model::*;
 use crate::plan::{self, Options, Plan, PlanError, verify};
 use crate::remote::{
-    Access, AnyApi, ApiError, Budgets, Credentials, Listing, ReadApi, RequestHandler, RequestObserver, Stop,
-    TransportError, TransportErrorKind, read_snapshot,
+    Access, AnyApi, ApiError, Budgets, ConnectionVariables, Credentials, Listing, ReadApi, RequestHandler,
+    RequestObserver, Stop, TransportError, TransportErrorKind, read_snapshot,
 };
 use crate::schedules::world::{ORGANIZATION, add_live_services, seed, start_time};
 use amigops_emulator::{self as emulator, InProcess, SANDBOX_WORKSPACE, World};
@@ -203,6 +203,7 @@ impl TestOrganization {
             organization: if self.api == Api::Classic { ORGANIZATION } else { SANDBOX_WORKSPACE }.to_owned(),
             headers: BTreeMap::new(),
             credentials,
+            variables: ConnectionVariables::default(),
             now: Arc::new(move || start_time() + start.elapsed()),
             random: Arc::new(|| 0.5),
             observer: Arc::new(SilentObserver),

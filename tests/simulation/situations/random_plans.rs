@@ -48,6 +48,7 @@ fn connect(api: Api, server: &Server) -> AnyApi {
         organization: if api == Api::Classic { ORGANIZATION } else { SANDBOX_WORKSPACE }.to_owned(),
         headers: std::collections::BTreeMap::new(),
         credentials,
+        variables: crate::remote::ConnectionVariables::default(),
         now: Arc::new(start_time),
         random: Arc::new(|| 0.5),
         observer: Arc::new(SilentObserver),

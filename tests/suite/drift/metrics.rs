@@ -234,7 +234,7 @@ fn the_file_is_readable_and_replaced_as_a_whole() {
     let manifest = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
     for (path, why) in [
         ("services/all.yaml", "the file contains something other than metrics"),
-        ("services", "the path is not a regular file"),
+        ("services", "it is a directory"),
     ] {
         let run = lab.run(&["drift", "--metrics", path]).expect(1);
         assert!(run.stderr.contains(why), "{}", run.stderr);

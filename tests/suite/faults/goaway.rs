@@ -63,5 +63,14 @@ fn an_unknown_certificate_is_not_trusted() {
     lab.project_at(&proxy.url, "");
     let run = lab.run(&["plan"]).expect(1);
     assert!(run.stderr.contains("certificate"), "{}", run.stderr);
+    #[cfg(not(any(windows, target_vendor = "apple")))]
+    {
+        assert!(run.stderr.contains("set SSL_CERT_FILE to a file with it"), "{}", run.stderr);
+        let other = lab.path().join("other.pem");
+        Http2Proxy::start(&lab.server.url(), &other, (1, Goaway::Gracefully));
+        let run = lab.run_with(&["plan"], &[("SSL_CERT_FILE", other.to_str().unwrap())]).expect(1);
+        let words = "only the certificates that SSL_CERT_FILE names are trusted";
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+    }
     assert_eq!(lab.server.requests(), [], "the key is not sent");
 }

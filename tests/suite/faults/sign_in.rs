@@ -48,7 +48,11 @@ fn a_key_refused_during_an_apply_leaves_the_rest_to_the_next_run() {
     let lab = Lab::with_faults(Api::Platform, EMPTY, rule);
     lab.manifests(&services(3, ""));
     let run = lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(4);
-    assert!(run.stderr.contains("401 revoked") && run.stderr.contains("PLATFORM_API_KEY"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("401 revoked") && run.stderr.contains("check AMIGO_API_KEY"),
+        "{}",
+        run.stderr
+    );
     assert_eq!((lab.writes().len(), lab.services().len()), (3, 2));
     lab.apply().expect(0);
     assert_eq!((lab.writes().len(), lab.services().len()), (4, 3));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use amigops::manifest::{CredentialVariables, EnvironmentTarget, Project, ProjectSource, load_project};
 use amigops::model::{Api, Guardrails, MaxRemovals, Ownership};
 
-use super::{Case, SERVICE, listed, load};
+use super::{Case, PROJECT, SERVICE, listed, load};
 
 const EVERYTHING: &str = r#"
 version: 1
@@ -282,4 +282,19 @@ fn root_is_found_upwards() {
     }
     let unknown = load(case.path(), Some("t")).expect_err("there is no such environment");
     assert_eq!(unknown.diagnostics[0].code.as_str(), "AG050");
+}
+
+/// Editors and operating systems write such files beside the ones they belong to.
+#[test]
+fn hidden_files_are_manifests_only_if_a_pattern_names_the_dot() {
+    let case = Case::service(SERVICE);
+    for name in ["services/.#a.yaml", "services/._a.yaml", "services/.cache/b.yaml"] {
+        case.write(name, b"\xff not a manifest");
+    }
+    assert_eq!(case.loaded().desired.services.len(), 1);
+    case.write("amigops.yaml", PROJECT.replace("[services/**/*.yaml]", "[services/._*.yaml]").as_bytes());
+    assert_eq!(case.codes(), ["AG004 services/._a.yaml:1:1"]);
+    case.write("services/.cache/b.yaml", SERVICE.as_bytes());
+    case.write("amigops.yaml", PROJECT.replace("[services/**/*.yaml]", "[\"**/.cache/*.yaml\"]").as_bytes());
+    assert_eq!(case.loaded().desired.services.len(), 1);
 }

@@ -1,5 +1,6 @@
 //! `plan` with the real binary: three-way comparison, reports, and the look-up of versions.
 
+mod commit;
 mod equal_names;
 mod html;
 mod pull_request;

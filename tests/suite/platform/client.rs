@@ -11,8 +11,8 @@ use amigops::model::{
     SmokeTest, VersionSet,
 };
 use amigops::remote::{
-    Access, ApiError, Budgets, Credentials, FailureCause, Listing, Platform, ReadApi, RequestObserver, Stop,
-    WriteApi,
+    Access, ApiError, Budgets, ConnectionVariables, Credentials, FailureCause, Listing, Platform, ReadApi,
+    RequestObserver, Stop, WriteApi,
 };
 use amigops_emulator::{
     Fault, Limits, Observer, Options, PlatformService, RequestInfo, SANDBOX_WORKSPACE, Seed, Server,
@@ -101,6 +101,10 @@ impl Bench {
             organization: SANDBOX_WORKSPACE.to_owned(),
             headers: BTreeMap::new(),
             credentials: Credentials::Key(key.into()),
+            variables: ConnectionVariables {
+                credentials: vec!["PLATFORM_API_KEY".to_owned()],
+                ..ConnectionVariables::default()
+            },
             now: wall_clock(),
             random: Arc::new(|| 0.0),
             observer: Arc::clone(&observer) as Arc<dyn RequestObserver>,

@@ -115,7 +115,7 @@ fn a_wrong_key_or_workspace_says_what_to_check() {
         )
     };
     let run = with(WORKSPACE, "wr0ng-s3cret-key").expect(1);
-    for words in ["401", "PLATFORM_API_KEY or AMIGO_API_KEY", "`workspace:`"] {
+    for words in ["401", "check AMIGO_API_KEY, and `workspace:`"] {
         assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
     }
     let run = with(OTHER, "s3cret-key").expect(1);
