@@ -22,6 +22,8 @@ pub enum Failure {
     NotAllowed(Box<Problems>),
     /// A plan can't be made, or a guardrail refuses it.
     Plan(PlanError),
+    /// The plan was made, but an apply would refuse its conflicts. The error contains the conflicts.
+    Conflicts(PlanError),
     /// A request failed, and retries did not succeed either.
     Request(Box<ApiError>),
     /// Any other error, with hints.
@@ -107,7 +109,7 @@ pub mod exit_code {
     pub const ERROR: u8 = 1;
     /// There are changes, or there is drift.
     pub const CHANGES: u8 = 2;
-    /// A guardrail refused the plan, or a saved plan is stale.
+    /// A guardrail refused the plan, the plan has conflicts, or a saved plan is stale.
     pub const REFUSED: u8 = 3;
     /// Some steps failed or were not started.
     pub const IN_PART: u8 = 4;
@@ -121,7 +123,7 @@ pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
         Ok(Success::Done) => exit_code::DONE,
         Ok(Success::ChangesPending) => exit_code::CHANGES,
         Err(Failure::Plan(error)) if error.is_refusal() => exit_code::REFUSED,
-        Err(Failure::Refused { .. } | Failure::NotAllowed(_)) => exit_code::REFUSED,
+        Err(Failure::Refused { .. } | Failure::NotAllowed(_) | Failure::Conflicts(_)) => exit_code::REFUSED,
         Err(Failure::Manifests(problems)) if problems.is_refusal() => exit_code::REFUSED,
         Err(Failure::Invalid { refused: true }) => exit_code::REFUSED,
         Err(Failure::InPart) => exit_code::IN_PART,

@@ -245,6 +245,7 @@ fn message(failure: &Failure, colors: bool) -> String {
             diagnostics::render_problems(problems, colors)
         }
         Failure::Plan(error) => human::plan_error(error),
+        Failure::Conflicts(error) => human::plan_conflicts(error),
         Failure::Request(error) => text::error(&error.to_string(), &error.hints),
         Failure::Other { message, hints } => text::error(message, hints),
         Failure::OutOfTime { timeout } => text::error(

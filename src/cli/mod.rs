@@ -4,6 +4,7 @@
 
 mod allowlist;
 mod apply_record;
+mod approval;
 mod base;
 mod commands;
 mod connect;

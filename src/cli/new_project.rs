@@ -83,7 +83,8 @@ fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String
     Ok(format!(
         "version: 1\nmanifests: [services/**/*.yaml]    # globs, relative to this file\n\n\
          environments:\n  {}:\n    api: {api}\n    {key}: {}\n{url}    # credentials come from environment variables, never from a file\n\n\
-         default_environment: {}\nownership: {{tag: managed_by, value: {}}}\n\n\
+         default_environment: {}\nownership: {{tag: managed_by, value: {}}}\n\
+         prune: false                       # true: services without a manifest are retired without --prune\n\n\
          guardrails:\n  max_removals: 3                    # maximum number of removals in one plan\n",
         json!(environment),
         json!(id),

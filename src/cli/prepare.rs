@@ -23,8 +23,11 @@ use crate::report::diagnostics;
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct PlanArgs {
     /// Retire the services that this project owns and that no manifest declares
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_prune")]
     prune: bool,
+    /// Retire none of them, even if amigops.yaml says `prune: true`
+    #[arg(long, overrides_with = "prune")]
+    no_prune: bool,
     /// Take over declared services whose ownership tag has this value: another project's value, or one that this project
     /// had earlier
     #[arg(long, value_name = "VALUE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -46,11 +49,18 @@ pub(super) struct PlanArgs {
 }
 
 impl PlanArgs {
-    /// Returns the options in the form in which a saved plan records them.
-    pub(super) fn chosen(&self) -> RecordedOptions {
-        let Self { prune, take_over, allow_protected, max_removals, only, base: _ } = self;
+    /// Returns true if orphans are retired. `by_default` is the value of `prune` in amigops.yaml, which applies without
+    /// a flag.
+    pub(super) fn prunes(&self, by_default: bool) -> bool {
+        self.prune || (by_default && !self.no_prune)
+    }
+
+    /// Returns the options in the form in which a saved plan records them. `prune` is the value of `prune` in
+    /// amigops.yaml.
+    pub(super) fn chosen(&self, prune: bool) -> RecordedOptions {
+        let Self { prune: _, no_prune: _, take_over, allow_protected, max_removals, only, base: _ } = self;
         RecordedOptions {
-            prune: *prune,
+            prune: self.prunes(prune),
             take_over: take_over.clone(),
             allow_protected: *allow_protected,
             max_removals: max_removals.map(|most| most.to_string()),
@@ -114,6 +124,8 @@ impl Prepared {
         let args = PlanArgs { only, base: None, ..args.clone() };
         let mut prepared = Self::for_environment(context, &args, Some(&document.environment))?;
         prepared.options.touched = Some(document.changed_services());
+        // A plan that was made without pruning prunes nothing, whatever amigops.yaml says.
+        prepared.options.prune &= document.options.prune;
         Ok(prepared)
     }
 
@@ -133,13 +145,14 @@ impl Prepared {
         let options = Options {
             api: connection.kind(),
             today: context.env.today(),
-            prune: args.prune,
+            prune: args.prunes(loaded.project.prunes(&loaded.environment.name)),
             take_over: args.take_over.clone(),
             allow_protected: args.allow_protected,
             max_removals: args.max_removals,
             limited: !matches!(loaded.environment.target, EnvironmentTarget::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
             touched: None,
+            unmanage: BTreeSet::new(),
             enforce_guardrails: true,
         };
         Ok(Self { loaded, connection, options, commit: OnceCell::new(), three_way })

@@ -216,12 +216,12 @@ pub(super) fn mark_applied(
     }
 }
 
-/// Checks that the plan may be applied and is for the requested environment. Needs no connection.
+/// Checks that the plan may be applied and is for the requested environment. Returns the project. Needs no connection.
 ///
 /// # Errors
 ///
 /// Returns a refusal that says what differs.
-pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) -> Result<(), Failure> {
+pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) -> Result<Project, Failure> {
     let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
     if !document.options.guardrails {
         return refused(
@@ -253,7 +253,7 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
             "use -C DIR to select the project in which the plan was made",
         );
     }
-    Ok(())
+    Ok(project)
 }
 
 /// Checks that the user has repeated the options that relax a guardrail. The plan file records these options, but the

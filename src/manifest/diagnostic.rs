@@ -142,13 +142,15 @@ codes! {
     UnknownProtected = "061",
     /// A path on the command line is not a file of the project.
     NotOfProject = "062",
+    /// `prune: true` without `ownership.value`.
+    PruneWithoutOwner = "063",
 }
 
 impl Code {
     /// Returns true if the code means that the files are valid, but break a rule: a rule of the project, or the rule
     /// against empty projects.
     pub fn is_guardrail(self) -> bool {
-        matches!(self, Self::NoManifests | Self::PinRequired)
+        matches!(self, Self::NoManifests | Self::PinRequired | Self::PruneWithoutOwner)
     }
 }
 

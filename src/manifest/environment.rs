@@ -21,6 +21,8 @@ pub struct Environment {
     pub name: String,
     /// The API and address of the environment.
     pub target: EnvironmentTarget,
+    /// True if plans for this environment retire orphans. If absent, the project's own value applies.
+    pub prune: Option<bool>,
     /// The locations in `amigops.yaml` that determine which credentials are sent, and where.
     pub places: EnvironmentPlaces,
 }
@@ -91,17 +93,17 @@ impl EnvironmentTarget {
 
 pub(super) const CLASSIC: Shape = Shape {
     what: "a Classic environment",
-    keys: &["api", "organization", "base_url", "headers", "credentials"],
+    keys: &["api", "organization", "base_url", "headers", "credentials", "prune"],
     help: "",
 };
 pub(super) const PLATFORM: Shape = Shape {
     what: "a Platform environment",
-    keys: &["api", "workspace", "base_url", "headers", "credentials", "smoke_phone_number"],
+    keys: &["api", "workspace", "base_url", "headers", "credentials", "prune", "smoke_phone_number"],
     help: "",
 };
 pub(super) const EMBEDDED: Shape = Shape {
     what: "an embedded environment",
-    keys: &["api", "dialect", "state", "seed", "limits", "smoke_phone_number"],
+    keys: &["api", "dialect", "state", "seed", "limits", "prune", "smoke_phone_number"],
     help: "",
 };
 const ANY: Shape = Shape {
@@ -113,6 +115,7 @@ const ANY: Shape = Shape {
         "base_url",
         "headers",
         "credentials",
+        "prune",
         "dialect",
         "state",
         "seed",
@@ -162,8 +165,9 @@ pub(super) fn decode(
         },
         _ => embedded(problems, root, &key.name, fields),
     };
+    let prune = fields.get(problems, "prune").and_then(|node| decode::boolean(problems, node));
     let places = places(problems, key, fields, &target);
-    Some(Environment { name: key.name.clone(), target, places })
+    Some(Environment { name: key.name.clone(), target, prune, places })
 }
 
 fn places(

@@ -26,6 +26,7 @@ pub(super) const SHAPE: Shape = Shape {
         "environments",
         "default_environment",
         "ownership",
+        "prune",
         "unmanaged_version_sets",
         "guardrails",
     ],
@@ -48,8 +49,18 @@ pub struct Project {
     pub environments: BTreeMap<String, Environment>,
     /// The name of the environment that is used when no environment is selected.
     pub default_environment: Option<String>,
+    /// True if plans retire orphans, for environments that don't say otherwise.
+    pub prune: bool,
     /// The project's rules, such as its guardrails.
     pub policy: Policy,
+}
+
+impl Project {
+    /// Returns true if plans for the environment with this name retire orphans. The environment's own value wins over
+    /// the project's.
+    pub fn prunes(&self, environment: &str) -> bool {
+        self.environments.get(environment).and_then(|one| one.prune).unwrap_or(self.prune)
+    }
 }
 
 /// The project, and the parts of `amigops.yaml` that only the loader needs. If there are errors, some parts are
@@ -92,12 +103,15 @@ pub(super) fn decode(problems: &mut DiagnosticCollector, root: &Path, node: &Nod
         guardrails: guardrails(problems, fields, &protected),
         retire_orphans: retire_orphans(problems, defaults.as_ref()),
     };
+    let prune = fields.get(problems, "prune").and_then(|node| decode::boolean(problems, node));
+    check_prune(problems, fields, &policy.ownership);
     let project = Project {
         root: root.to_owned(),
         version: 1,
         manifests: globs.iter().map(|(glob, _)| glob.clone()).collect(),
         default_environment: default_environment(problems, fields, &environments),
         environments,
+        prune: prune.unwrap_or_default(),
         policy,
     };
     Some(DecodedProject {
@@ -233,6 +247,39 @@ fn ownership(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Ownershi
         text.to_owned()
     };
     Ownership { tag: part("tag", default.tag), value: part("value", default.value), is_written }
+}
+
+/// Reports each `prune: true`, of the project or of an environment, if the file writes no ownership value. Otherwise
+/// plans would also retire the services of every other project that writes none.
+fn check_prune(problems: &mut DiagnosticCollector, fields: Fields<'_>, ownership: &Ownership) {
+    if ownership.is_written {
+        return;
+    }
+    let member = |node: &Node| match &node.value {
+        Value::Map(map) => map.get("prune").cloned(),
+        _ => None,
+    };
+    let environments = match fields.raw("environments").map(|node| &node.value) {
+        Some(Value::Map(map)) => map.entries.iter().filter_map(|(_, node)| member(node)).collect(),
+        _ => Vec::new(),
+    };
+    let (tag, value) = (&ownership.tag, &ownership.value);
+    for node in fields.raw("prune").cloned().into_iter().chain(environments) {
+        if node.value == Value::Bool(true) {
+            let message = "`prune: true` needs `ownership.value`";
+            problems.push(
+                Problem::error(Code::PruneWithoutOwner, node.span, message)
+                    .label("services without a manifest would be retired")
+                    .help(format!(
+                        "without it, this project and every other one that writes none own the services tagged \
+                         `{tag}: {value}`: write a value that no other project of the organization has"
+                    ))
+                    .help(format!(
+                        "then move this project's services to it once, with `amigops apply --take-over {value}`"
+                    )),
+            );
+        }
+    }
 }
 
 fn unmanaged_version_sets(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> VersionSetPatterns {

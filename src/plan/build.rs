@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::draft::Draft;
 use super::identity;
 use super::matcher::ServiceMatch;
+use super::orphans::Unmatched;
 use super::resolve::{self, Resolved};
 use super::types::{
     Action, Options, Plan, PlanError, ServiceKind, ServicePlan, Step, StepId, Summary, Target,
 };
-use super::{abandonment, checks, estimate, guardrails, order, orphans, pins, services};
+use super::{abandonment, checks, estimate, guardrails, order, orphans, pins, services, unmanage};
 use crate::model::{Api, Desired, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 
 /// Makes the steps for all manifests that the options select, not yet in order, and collects the data for later checks.
@@ -55,16 +56,18 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     let resolved = resolve::resolve_all(desired, snapshot);
     let (mut draft, matches) = draft_services(desired, &resolved, snapshot, policy, options);
-    let unmatched = orphans::plan_unmatched(&mut draft, desired, &matches);
-    abandonment::abandon_overtaken(&mut draft, desired, &matches);
-    orphans::note_possible_renames(&mut draft, desired, &unmatched.orphans);
-    pins::check_versions_exist(&mut draft);
-    guardrails::check(&mut draft, desired);
+    let unmatched = if options.unmanage.is_empty() {
+        plan_and_check_rest(&mut draft, desired, &matches)
+    } else {
+        unmanage::plan_named(&mut draft, desired, &matches);
+        Unmatched::default()
+    };
     order::connect(&mut draft, desired);
     checks::check_name_lengths(&mut draft);
     // Problems of services that this plan excludes belong to another plan. Orphans have no manifest, but they may be
     // planned.
-    let is_planned = |name: &ServiceName| options.plans(name) || options.prunes(name);
+    let is_planned =
+        |name: &ServiceName| options.plans(name) || options.prunes(name) || options.unmanage.contains(name);
     draft.problems.retain(|problem| problem.service.as_ref().is_none_or(is_planned));
     guardrails::refusals_to_findings(&mut draft);
     if !draft.problems.is_empty() {
@@ -95,6 +98,16 @@ pub fn plan(
         findings,
     };
     Ok(plan)
+}
+
+/// Plans the services that belong to no manifest, and checks pins and guardrails.
+fn plan_and_check_rest(draft: &mut Draft<'_>, desired: &Desired, matches: &[ServiceMatch<'_>]) -> Unmatched {
+    let unmatched = orphans::plan_unmatched(draft, desired, matches);
+    abandonment::abandon_overtaken(draft, desired, matches);
+    orphans::note_possible_renames(draft, desired, &unmatched.orphans);
+    pins::check_versions_exist(draft);
+    guardrails::check(draft, desired);
+    unmatched
 }
 
 /// Returns the ids of the live services that match declared services, by name. Applications need these ids even if no

@@ -15,6 +15,7 @@
 //! * [`services`] and [`replacement`]: the steps of one service. [`steps`], [`version_sets`] and [`abandonment`] make
 //!   steps that both of them need. [`checks`] and [`pins`] check the results;
 //! * [`former`] and [`orphans`]: the steps that retire services that were replaced or that no manifest declares;
+//! * [`unmanage`]: the steps that end the management of services that the user names;
 //! * [`order`]: the order of steps, including the order in which names are released and claimed;
 //! * [`guardrails`]: the rules that refuse a plan;
 //! * [`build`]: puts all of that together;
@@ -58,6 +59,7 @@ mod step_reads;
 mod steps;
 mod types;
 mod unfinished;
+mod unmanage;
 pub mod verify;
 mod version_sets;
 

@@ -199,7 +199,11 @@ fn quote_for_yaml(name: &str) -> String {
 }
 
 /// Returns the reason why an orphan can't be retired as `how` says, and advice. Returns `None` if it can be retired.
-fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(String, &'static str)> {
+pub(super) fn find_obstacle(
+    draft: &Draft<'_>,
+    live: &LiveService,
+    how: Retire,
+) -> Option<(String, &'static str)> {
     if how == Retire::Delete && !draft.options.api.deletes_services() {
         let message = format!(
             "`{}` ({}) can't be deleted, although `defaults.lifecycle.retire` is `delete`: the Classic API can't delete services",

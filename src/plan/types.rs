@@ -32,6 +32,8 @@ pub struct Options {
     /// The services to which planning is limited, both declared services and orphans. `None` means all services. When a
     /// saved plan is made again, these are the services that it changes.
     pub touched: Option<BTreeSet<ServiceName>>,
+    /// The live services whose management ends, by name. If the list is not empty, nothing else is planned.
+    pub unmanage: BTreeSet<ServiceName>,
     /// True if the API limits the rate of requests. The embedded emulator does so only if `limits: true` is set.
     pub limited: bool,
     /// True if guardrails can refuse the plan. If false, each refusal becomes a finding, as in the command `drift`.
@@ -41,12 +43,13 @@ pub struct Options {
 impl Options {
     /// Returns true if a declared service with this name must be planned.
     pub(super) fn plans(&self, name: &ServiceName) -> bool {
-        (self.only.is_empty() || self.only.contains(name)) && self.touches(name)
+        let is_chosen = self.only.is_empty() || self.only.contains(name);
+        is_chosen && self.touches(name) && self.unmanage.is_empty()
     }
 
     /// Returns true if an orphan with this name must be retired.
     pub(super) fn prunes(&self, name: &ServiceName) -> bool {
-        self.prune && self.only.is_empty() && self.touches(name)
+        self.prune && self.only.is_empty() && self.touches(name) && self.unmanage.is_empty()
     }
 
     fn touches(&self, name: &ServiceName) -> bool {

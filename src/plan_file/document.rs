@@ -76,7 +76,7 @@ pub struct PlanDocument {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecordedOptions {
-    /// True if the plan retires orphans (`--prune`).
+    /// True if the plan retires orphans (`--prune`, or `prune: true` in `amigops.yaml`).
     pub prune: bool,
     /// The ownership value of the project whose services are taken over (`--take-over`), or null.
     pub take_over: Option<String>,

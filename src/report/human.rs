@@ -10,10 +10,10 @@ use super::shown::ShownChange;
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
 use super::values::{FIELDS, changes, field};
 use super::{Mode, Section, causes, created, drift, replacement, totals, version_sets};
-use crate::model::{Api, ServiceId, ServiceName};
+use crate::model::{Api, Retire, ServiceId, ServiceName};
 use crate::plan::{
-    Action, ChangeRecord, Field, Finding, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind,
-    ServicePlan, Step, Target, VersionSetChangeKind, conflicts, created_content,
+    Action, ChangeRecord, Field, Finding, LastChange, Origin, Plan, PlanError, Problem, ProblemKind,
+    ServiceKind, ServicePlan, Step, Target, VersionSetChangeKind, conflicts, created_content,
 };
 
 /// The column of a line in which the id of a service starts.
@@ -144,7 +144,7 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
         shown.changes.version_sets.iter().for_each(|set| version_sets::changed(out, set));
         field(out, "steps", &replacement::steps(plan, shown, api));
     } else {
-        plan.steps_of(shown).for_each(|step| step_lines(out, step));
+        plan.steps_of(shown).for_each(|step| step_lines(out, step, shown.kind));
     }
 }
 
@@ -160,7 +160,7 @@ fn last_change(last: &LastChange) -> String {
 }
 
 /// Writes the lines for a step, unless the changed fields of its service already show it.
-fn step_lines(out: &mut String, step: &Step) {
+fn step_lines(out: &mut String, step: &Step, kind: ServiceKind) {
     let sets = &step.changes.version_sets;
     match &step.action {
         // The version sets of a new service are shown with its fields.
@@ -183,6 +183,10 @@ fn step_lines(out: &mut String, step: &Step) {
                 "temporary name",
                 &format!("{} ({})", visible(name), visible(step.reason.as_deref().unwrap_or(""))),
             );
+        }
+        // The command `unmanage` retires no service.
+        Action::Retire { how: Retire::Keep, .. } if kind == ServiceKind::Update => {
+            field(out, "unmanaged", &visible(step.reason.as_deref().unwrap_or_default()));
         }
         Action::Retire { how, .. } => {
             let reason = step.reason.as_deref().unwrap_or_default();
@@ -221,7 +225,10 @@ fn findings(out: &mut String, plan: &Plan) {
     refused.into_iter().for_each(|finding| line(BAD, styled(BAD, &text(finding))));
     others.into_iter().for_each(|finding| line(CHANGED, text(finding)));
     if !plan.orphans.is_empty() {
-        let why = if plan.prune { "not retired, because --only was given" } else { "retire with --prune" };
+        let why = match plan.prune {
+            true => "not retired, because --only was given",
+            false => "retire with --prune, or with `prune: true` in amigops.yaml",
+        };
         let orphans = count(plan.orphans.len(), "orphan");
         line(CHANGED, format!("{orphans} (owned, but in no manifest): {} — {why}", names(&plan.orphans)));
     }
@@ -296,19 +303,39 @@ pub fn plan_error(error: &PlanError) -> String {
     let mut out = String::new();
     let (refusals, errors): (Vec<_>, Vec<_>) =
         error.problems.iter().partition(|problem| problem.kind == ProblemKind::Refused);
-    for problem in errors.iter().chain(&refusals) {
-        let word = if problem.kind == ProblemKind::Refused { "refused" } else { "error" };
-        let _ = writeln!(out, "{}: {}", styled(BAD.bold(), word), styled(STRONG, &visible(&problem.message)));
-        if let Some(place) = problem.place.as_ref().filter(|place| !place.file.is_empty()) {
-            let _ = writeln!(out, "  --> {}", visible(&place.to_string()));
-        }
-        for help in &problem.help {
-            let _ = writeln!(out, "   = help: {}", visible(help));
-        }
-        out.push('\n');
-    }
+    errors.iter().chain(&refusals).for_each(|found| problem(&mut out, found));
     let total = error.problems.len();
     let word = if error.is_refusal() { "refused" } else { "error" };
     let _ = writeln!(out, "{}: {}; nothing was sent", styled(BAD.bold(), word), count(total, "problem"));
     out
+}
+
+/// Renders the conflicts of a plan that was made, but that an apply would refuse. The last line says why the command
+/// `plan` exits with 3, and what to do.
+pub fn plan_conflicts(error: &PlanError) -> String {
+    let mut out = String::new();
+    error.problems.iter().for_each(|conflict| problem(&mut out, conflict));
+    let total = error.problems.len();
+    let them = if total == 1 { "it" } else { "them" };
+    let _ = writeln!(
+        out,
+        "{}: `amigops apply` would refuse this plan because of {}: resolve {them} and plan again, or use \
+         --allow-conflicts to look at the plan",
+        styled(BAD.bold(), "refused"),
+        count(total, "conflict")
+    );
+    out
+}
+
+/// Writes the lines for one problem: its message, its location and its help.
+fn problem(out: &mut String, problem: &Problem) {
+    let word = if problem.kind == ProblemKind::Refused { "refused" } else { "error" };
+    let _ = writeln!(out, "{}: {}", styled(BAD.bold(), word), styled(STRONG, &visible(&problem.message)));
+    if let Some(place) = problem.place.as_ref().filter(|place| !place.file.is_empty()) {
+        let _ = writeln!(out, "  --> {}", visible(&place.to_string()));
+    }
+    for help in &problem.help {
+        let _ = writeln!(out, "   = help: {}", visible(help));
+    }
+    out.push('\n');
 }

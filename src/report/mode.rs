@@ -7,6 +7,8 @@ pub enum Mode {
     Plan,
     /// `amigops apply`: the report shows the changes that this run is about to make.
     Apply,
+    /// `amigops unmanage`: the report shows the tags that this run is about to remove.
+    Unmanage,
     /// `amigops drift`: the report describes the current state, and announces no changes.
     Drift,
 }
@@ -17,6 +19,7 @@ impl Mode {
         match self {
             Self::Plan => "plan",
             Self::Apply => "apply",
+            Self::Unmanage => "unmanage",
             Self::Drift => "drift",
         }
     }

@@ -43,6 +43,10 @@ struct Project {
     /// The tag that marks the live services that this project owns. Only owned services are ever retired.
     #[schemars(extend("default" = {"tag": "managed_by", "value": "amigops"}))]
     ownership: Option<Ownership>,
+    /// Retires owned services that no manifest declares, without `--prune`. Needs `ownership.value`. `--no-prune` leaves
+    /// these services alone for one run.
+    #[schemars(extend("default" = false))]
+    prune: Option<bool>,
     /// Patterns of version set names, such as `personal-*`. This project does not manage live version sets whose names
     /// match.
     #[schemars(inner(regex(pattern = r"\S")), extend("examples" = [["personal-*"]]))]
@@ -62,7 +66,7 @@ struct Ownership {
     )]
     tag: Option<String>,
     /// The value of the tag. It contains only letters, digits, underscores and spaces. Use a different value for each
-    /// project of an organization. Without an explicit value, `--prune` is refused.
+    /// project of an organization. Without an explicit value, `--prune` and `prune: true` are refused.
     #[schemars(regex(pattern = TAG), extend("default" = "amigops"))]
     value: Option<String>,
 }
@@ -112,6 +116,9 @@ enum Environment {
         /// `PLATFORM_`, or be listed in `AMIGOPS_ALLOWED_CREDENTIALS`. To read a credential from a file, append `_FILE`
         /// to the name of the variable, and set that variable to the file's path.
         credentials: Option<ClassicCredentials>,
+        /// Retires owned services that no manifest declares. Default: the project's own `prune`.
+        #[schemars(extend("examples" = [false]))]
+        prune: Option<bool>,
     },
     /// A workspace on the Platform API.
     Platform {
@@ -135,6 +142,9 @@ enum Environment {
         /// `PLATFORM_`, or be listed in `AMIGOPS_ALLOWED_CREDENTIALS`. To read the API key from a file, append `_FILE`
         /// to the name of the variable, and set that variable to the file's path.
         credentials: Option<PlatformCredentials>,
+        /// Retires owned services that no manifest declares. Default: the project's own `prune`.
+        #[schemars(extend("examples" = [false]))]
+        prune: Option<bool>,
         /// The phone number that smoke tests call from, in E.164 format. Default: a fictional number.
         #[schemars(regex(pattern = E164), extend("examples" = ["+12025550100"]))]
         smoke_phone_number: Option<String>,
@@ -154,6 +164,9 @@ enum Environment {
         /// Makes the emulator enforce the API's published rate limits.
         #[schemars(extend("default" = false))]
         limits: Option<bool>,
+        /// Retires owned services that no manifest declares. Default: the project's own `prune`.
+        #[schemars(extend("examples" = [false]))]
+        prune: Option<bool>,
         /// The phone number that smoke tests call from, in E.164 format. Only allowed with `dialect: platform`.
         /// Default: a fictional number.
         #[schemars(regex(pattern = E164), extend("examples" = ["+12025550100"]))]

@@ -189,13 +189,13 @@ fn environments() -> Vec<Row> {
     let kinds = kinds.as_array().map(Vec::as_slice).unwrap_or_default();
     let name = |kind: &Value| format!("`{}`", flow(&kind["properties"]["api"]["const"]));
     let described = |kind: &Value| format!("{}: {}", name(kind), flow(&kind["description"]));
-    let mut found: Vec<(String, Row)> = Vec::new();
+    let mut found: Vec<(Vec<String>, Row)> = Vec::new();
     for kind in kinds {
         for row in rows(kind, ORDER, &[]).into_iter().filter(|row| row.key != "api") {
             let same = found.iter_mut().find(|(_, other)| *other == row);
             match same {
-                Some((of, _)) => of.push_str(&format!(" and {}", name(kind))),
-                None => found.push((name(kind), row)),
+                Some((of, _)) => of.push(name(kind)),
+                None => found.push((vec![name(kind)], row)),
             }
         }
     }
@@ -205,8 +205,10 @@ fn environments() -> Vec<Row> {
         default: "required".to_owned(),
         meaning: kinds.iter().map(described).collect::<Vec<_>>().join(" "),
     };
-    let others =
-        found.into_iter().map(|(of, row)| Row { meaning: format!("{of} only. {}", row.meaning), ..row });
+    let others = found.into_iter().map(|(of, row)| match of.len() == kinds.len() {
+        true => row,
+        false => Row { meaning: format!("{} only. {}", of.join(" and "), row.meaning), ..row },
+    });
     std::iter::once(api).chain(others).collect()
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::Context;
 use crate::cli::apply_record::ApplyRecord;
+use crate::cli::approval;
 use crate::cli::base;
 use crate::cli::execute::{Execution, Format, Scope};
 use crate::cli::interrupts::Interrupts;
@@ -113,7 +114,7 @@ impl Apply {
             return Ok(None);
         }
         self.refuse_conflicts(plan)?;
-        self.approve(context, prepared).await?;
+        approval::approve(context, prepared, "Apply this to", self.auto_approve).await?;
         Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::Everything, saved: None }))
     }
 
@@ -129,8 +130,10 @@ impl Apply {
     ) -> Result<Option<Approved<'s>>, Failure> {
         let (locked, document) = saved_plan::read(path)?;
         record.set_environment(&document.environment);
-        saved_plan::check_environment(&document, context)?;
-        saved_plan::check_options(&document, path, &self.plan.chosen())?;
+        let project = saved_plan::check_environment(&document, context)?;
+        // `prune: true` in amigops.yaml grants what the plan was made with, so no flag is needed. It adds nothing.
+        let prune = document.options.prune && project.prunes(&document.environment);
+        saved_plan::check_options(&document, path, &self.plan.chosen(prune))?;
         let mut prepared = Prepared::for_saved(context, &self.plan, &document)?;
         if let Some(base) = document.base.as_ref().filter(|_| !self.overwrite_drift) {
             prepared.three_way = Some(base::read_recorded(context, &prepared.loaded, base)?);
@@ -163,10 +166,7 @@ impl Apply {
             Format::Human => context.ui.result(&human::plan(Mode::Apply, plan, origin)),
             Format::Json => context.ui.data(&events::plan(&document())),
         }
-        if !context.ui.is_broken() {
-            return Ok(());
-        }
-        Err(Failure::other("can't show the plan, because writing to stdout failed; nothing was changed"))
+        approval::check_shown(context)
     }
 
     /// Refuses a plan that would undo live changes or newer commits that `--base` has found, unless `--overwrite-drift`
@@ -174,19 +174,5 @@ impl Apply {
     fn refuse_conflicts(&self, plan: &Plan) -> Result<(), Failure> {
         let problems = if self.overwrite_drift { Vec::new() } else { plan::conflicts(plan) };
         if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }.into()) }
-    }
-
-    async fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
-        if self.auto_approve {
-            return Ok(());
-        }
-        let question = format!("Apply this to environment `{}`?", prepared.loaded.environment.name);
-        let Some(answer) = context.ui.ask(&question) else {
-            return Err(Failure::other(
-                "can't ask for confirmation: stdin is not a terminal; nothing was sent",
-            )
-            .hint("use --auto-approve if the plan has already been approved, as in CI"));
-        };
-        if answer.await { Ok(()) } else { Err(Failure::Declined) }
     }
 }

@@ -28,6 +28,7 @@ use crate::ui;
     mut_arg("allow_protected", |arg| arg.hide(true)),
     mut_arg("max_removals", |arg| arg.hide(true)),
     mut_arg("only", |arg| arg.help("Compare only the service NAME; may be repeated")),
+    mut_arg("no_prune", |arg| arg.hide(true)),
     mut_arg("prune", |arg| {
         arg.help("Report orphans as drift: services that this project owns and that no manifest declares")
     })
@@ -148,6 +149,8 @@ impl DriftCommand {
                     Err(failure) => (unknown_origin(context, name, api), Err(failure), 0),
                     Ok(mut prepared) => {
                         prepared.options.enforce_guardrails = false;
+                        // Only the flag makes orphans count as drift.
+                        prepared.options.prune = self.plan.prunes(false);
                         let origin = prepared.origin(context);
                         let planned =
                             context.run_until_stopped(prepared.plan(prepared.connection.read())).await;

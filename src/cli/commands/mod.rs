@@ -15,6 +15,7 @@ mod outdated;
 mod plan;
 mod promote;
 mod schema;
+mod unmanage;
 mod validate;
 
 use clap::Subcommand;
@@ -39,6 +40,8 @@ pub(super) enum Command {
     Graph(graph::GraphCommand),
     /// Report where live services differ from the manifests, without changing anything
     Drift(drift::DriftCommand),
+    /// Stop managing live services: remove the ownership tag, and leave everything else as it is
+    Unmanage(unmanage::UnmanageCommand),
     /// Copy the pinned versions of one version set to another, in the manifests
     Promote(promote::Promote),
     /// List pinned versions that are not the newest, and optionally raise them
@@ -61,6 +64,7 @@ impl Command {
         match self {
             // These handle signals and the timeout themselves: they finish what they have begun, and report.
             Self::Apply(command) => command.run(context).await,
+            Self::Unmanage(command) => command.run(context).await,
             Self::Drift(command) => command.run(context).await,
             Self::Emulator(command) => command.run(context).await,
             Self::Init(command) => context.run_until_stopped(command.run(context)).await,

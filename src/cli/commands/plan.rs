@@ -10,7 +10,7 @@ use crate::cli::prepare::{self, PlanArgs, Prepared};
 use crate::cli::saved_plan;
 use crate::error::{Failure, Success};
 use crate::model::Snapshot;
-use crate::plan::PlanError;
+use crate::plan::{self, PlanError};
 use crate::report::Mode;
 
 /// Arguments of `plan`.
@@ -21,6 +21,10 @@ pub(in crate::cli) struct PlanCommand {
     /// Exit with code 2 if there are changes
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Exit with code 0 or 2 even if the plan has conflicts, which --base finds and `apply` refuses; without this flag,
+    /// the exit code is 3
+    #[arg(long)]
+    allow_conflicts: bool,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
@@ -49,6 +53,7 @@ impl PlanCommand {
             planned => planned?,
         };
         let pending = self.detailed_exitcode && !plan.is_empty();
+        let conflicts = if self.allow_conflicts { Vec::new() } else { plan::conflicts(&plan) };
         let with_document = self.out.is_some() || self.format.needs_document();
         let part = Part::new(&prepared, prepared.origin(context), &snapshot, plan, with_document);
         if let (Some(path), Some(document)) = (&self.out, part.document()) {
@@ -56,6 +61,9 @@ impl PlanCommand {
             context.ui.note(&format!("saved the plan to {}", path.display()));
         }
         plan_output::print(context, self.format, Mode::Plan, Requested::One, &[part]);
+        if !conflicts.is_empty() {
+            return Err(Failure::Conflicts(PlanError { problems: conflicts }));
+        }
         Ok(if pending { Success::ChangesPending } else { Success::Done })
     }
 

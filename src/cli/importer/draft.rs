@@ -265,6 +265,7 @@ fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
         prune: false,
         take_over: None,
         touched: None,
+        unmanage: Default::default(),
         allow_protected: false,
         max_removals: None,
         limited: !matches!(loaded.environment.target, EnvironmentTarget::Embedded { limits: false, .. }),

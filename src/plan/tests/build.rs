@@ -15,6 +15,7 @@ pub(crate) fn options() -> Options {
         max_removals: None,
         only: BTreeSet::new(),
         touched: None,
+        unmanage: BTreeSet::new(),
         limited: true,
         enforce_guardrails: true,
     }

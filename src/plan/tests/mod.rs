@@ -18,3 +18,4 @@ mod replacements;
 mod sequences;
 mod unenforced_guardrails;
 mod unfinished;
+mod unmanage;

@@ -8,6 +8,7 @@ mod final_state;
 mod rules;
 mod settings;
 mod state;
+mod unmanage;
 mod verifier;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,9 @@ pub fn verify(
     let mut violations = structure(plan);
     if !violations.is_empty() {
         return violations;
+    }
+    if !options.unmanage.is_empty() {
+        return unmanage::violations(desired, snapshot, policy, options, plan);
     }
     let (first, last) = (ready_order(plan, false), ready_order(plan, true));
     let orders = if first == last { vec![first] } else { vec![first, last] };

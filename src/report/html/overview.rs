@@ -181,12 +181,11 @@ pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is
         }
         if !plan.orphans.is_empty() {
             let total = count(plan.orphans.len(), "orphan");
-            let what = if is_drift { "drift" } else { "retired" };
-            services(
-                page,
-                &format!("{total} (owned, but in no manifest): {what} with --prune"),
-                &plan.orphans,
-            );
+            let what = match is_drift {
+                true => "drift with --prune",
+                false => "retired with --prune, or with prune: true in amigops.yaml",
+            };
+            services(page, &format!("{total} (owned, but in no manifest): {what}"), &plan.orphans);
         }
     });
 }

@@ -153,7 +153,7 @@ fn a_report_with_every_kind_of_change() {
 
     - `New Name`: `Old Name` may be held by others; nothing is lost
 
-    **1 orphan** (owned, but in no manifest): `Lost`. Retire with `--prune`.
+    **1 orphan** (owned, but in no manifest): `Lost`. Retire with `--prune`, or with `prune: true` in `amigops.yaml`.
 
     1 live service not managed here: `Elsewhere`.
 

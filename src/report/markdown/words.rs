@@ -34,7 +34,7 @@ static PLAN: Words = Words {
     changes: "Changes",
     created: "Created",
     no_plan: "no plan could be made",
-    orphans: "Retire with `--prune`.",
+    orphans: "Retire with `--prune`, or with `prune: true` in `amigops.yaml`.",
 };
 
 static DRIFT: Words = Words {

@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "apply",
     "graph",
     "drift",
+    "unmanage",
     "import",
     "promote",
     "outdated",

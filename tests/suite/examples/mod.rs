@@ -56,6 +56,7 @@ fn options(prune: bool) -> Options {
         max_removals: None,
         only: BTreeSet::new(),
         touched: None,
+        unmanage: BTreeSet::new(),
         limited: false,
         enforce_guardrails: true,
     }

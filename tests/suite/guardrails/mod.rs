@@ -4,6 +4,8 @@ mod orphans;
 mod ownership;
 mod pins;
 mod protection;
+mod prune_key;
+mod unmanage;
 
 use crate::harness::{Lab, service};
 use crate::on_both_apis;

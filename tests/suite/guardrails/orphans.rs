@@ -93,7 +93,7 @@ on_both_apis! {
         let run = lab.run(&["plan", "--prune", "--only", "Other", "--color", "never"]).expect(0);
         assert!(run.stdout.contains("1 orphan (owned, but in no manifest): Summer — not retired, because --only was given"), "{}", run.stdout);
         let run = lab.run(&["plan", "--only", "Other"]).expect(0);
-        assert!(run.stdout.contains("Summer — retire with --prune"), "{}", run.stdout);
+        assert!(run.stdout.contains("Summer — retire with --prune, or with `prune: true` in amigops.yaml"), "{}", run.stdout);
         lab.run(&[PRUNE, &["--only", "Other"]].concat()).expect(0);
         assert_eq!(state(&lab, "Summer"), Some((true, ours())));
     }

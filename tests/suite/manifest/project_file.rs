@@ -19,6 +19,7 @@ environments:
     state: .amigops/sandbox.redb
     seed: sandbox-seed.yaml
     limits: true
+    prune: false
   scratch: {api: embedded}
   staging:
     api: classic
@@ -33,9 +34,11 @@ environments:
     headers: {x-team: care}
     credentials: {api_key: PLATFORM_KEY}
     smoke_phone_number: "+12025550100"
+    prune: false
   rehearsal: {api: embedded, dialect: platform, smoke_phone_number: "+12025550101"}
 default_environment: sandbox
 ownership: {tag: managed_by, value: care team}
+prune: true
 unmanaged_version_sets: ["personal-*"]
 guardrails:
   max_removals: "10%"
@@ -72,6 +75,9 @@ fn every_key_of_a_project_is_loaded() {
             protected: ["A".into()].into(),
         }
     );
+    let prunes =
+        ["production", "rehearsal", "sandbox", "staging", "no such one"].map(|name| project.prunes(name));
+    assert_eq!(prunes, [false, true, false, true, true]);
     assert_eq!(load(case.path(), None).expect("it loads").environment.name, "sandbox");
     let apis = [
         ("production", Api::Platform),

@@ -1,6 +1,7 @@
 //! `plan` with the real binary: three-way comparison, reports, and the look-up of versions.
 
 mod commit;
+mod conflicts;
 mod equal_names;
 mod html;
 mod pull_request;

@@ -9,12 +9,12 @@ use crate::on_both_apis;
 
 impl Lab {
     #[track_caller]
-    fn git(&self, args: &[&str]) -> String {
+    pub(super) fn git(&self, args: &[&str]) -> String {
         run_git(&self.path(), args)
     }
 
     /// Commits everything.
-    fn commit(&self) {
+    pub(super) fn commit(&self) {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-qm", "Change"]);
     }
@@ -25,12 +25,12 @@ impl Lab {
 }
 
 /// A service with tags: the easiest thing to change everywhere.
-fn desk(tier: &str, team: &str) -> String {
+pub(super) fn desk(tier: &str, team: &str) -> String {
     service("Desk", &format!("tags: {{tier: {tier}, team: {team}}}\n"))
 }
 
 /// Creates a lab with a branch checked out whose `main` declares Desk, which is live.
-fn branched(api: Api) -> Lab {
+pub(super) fn branched(api: Api) -> Lab {
     let lab = Lab::on(api, EMPTY);
     lab.manifests(&desk("gold", "care"));
     lab.git(&["init", "-q"]);
@@ -40,7 +40,7 @@ fn branched(api: Api) -> Lab {
     lab
 }
 
-fn set_live(lab: &Lab, tag: &str, value: &str) {
+pub(super) fn set_live(lab: &Lab, tag: &str, value: &str) {
     let id = lab.active("Desk").id;
     lab.change(&id, |service| drop(service.tags.insert(tag.to_owned(), Some(value.to_owned()))));
 }
@@ -68,7 +68,7 @@ on_both_apis! {
         assert!(line(&run, "tags.tier").ends_with("gold → platinum"), "{}", run.stdout);
         assert!(line(&run, "tags.team").ends_with(&format!("sales → care   {DRIFT}")), "{}", run.stdout);
         set_live(&lab, "tier", "silver");
-        let run = lab.plan("main").expect(0);
+        let run = lab.plan("main").expect(3);
         assert!(line(&run, "tags.tier").ends_with(&format!("silver → platinum   {CONFLICT}")), "{}", run.stdout);
         assert_eq!(lab.writes().len(), writes, "planning writes nothing");
         // Without a base nothing is said of causes, and nothing is refused.
@@ -112,16 +112,16 @@ on_both_apis! {
         lab.commit();
         lab.apply().expect(0);
         lab.git(&["checkout", "-q", "topic"]);
-        let run = lab.run(&["plan", "--base", "main", "--prune"]).expect(0);
+        let run = lab.run(&["plan", "--base", "main", "--prune"]).expect(3);
         assert!(line(&run, "tags.tier").ends_with(&format!("platinum → gold   {BEHIND}")), "{}", run.stdout);
         assert!(run.stdout.contains("behind: merge the base branch first, because it declares this service"), "{}", run.stdout);
         let last = "  ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given\n";
         assert!(run.stdout.ends_with(last), "{}", run.stdout);
         // A removed block is one conflict, however many values it has.
-        let text = lab.run(&["plan", "--base", "main", "--prune", "--format", "markdown"]).expect(0).stdout;
+        let text = lab.run(&["plan", "--base", "main", "--prune", "--format", "markdown"]).expect(3).stdout;
         assert!(text.contains("### Conflicts: 2\n\n`apply` refuses a plan with conflicts"), "{text}");
         assert_eq!(text.matches("\n! behind: ").count(), 2, "{text}");
-        let page = lab.run(&["plan", "--base", "main", "--prune", "--format", "html"]).expect(0).stdout;
+        let page = lab.run(&["plan", "--base", "main", "--prune", "--format", "html"]).expect(3).stdout;
         assert!(page.contains(">2 conflicts</p>") && page.contains("unless --overwrite-drift is given"), "{page}");
         let writes = lab.writes().len();
         let run = lab.run(&["apply", "--auto-approve", "--base", "main", "--prune"]).expect(3);
@@ -156,7 +156,7 @@ on_both_apis! {
         lab.manifests(&text("Old", "Flow"));
         lab.commit();
         lab.manifests(&text(&id("Two"), &graph));
-        let run = lab.plan("HEAD").expect(0);
+        let run = lab.plan("HEAD").expect(3);
         assert!(line(&run, "agent").ends_with(CONFLICT), "{}", run.stdout);
     }
 }

@@ -112,7 +112,7 @@ fn a_page_with_every_kind_of_change() {
     Warnings
     New Name
     `Old Name` may be held by others; nothing is lost
-    1 orphan (owned, but in no manifest): retired with --prune
+    1 orphan (owned, but in no manifest): retired with --prune, or with prune: true in amigops.yaml
     Lost
     o1
     Services

@@ -220,7 +220,7 @@ fn an_empty_plan_shows_unmanaged_services() {
     for said in [
         "Nothing to do.",
         "has a namesake",
-        "1 orphan (owned, but in no manifest): retired with --prune",
+        "1 orphan (owned, but in no manifest): retired with --prune, or with prune: true in amigops.yaml",
         "Summer Campaign",
         "Board Demo",
     ] {
