@@ -333,7 +333,7 @@ mod tests {
         for (bytes, words) in [
             (&b"s3cret\nkey\n"[..], "contains U+000A (line break)"),
             (b"\xef\xbb\xbfs3cret\n", "contains U+FEFF (byte-order mark)"),
-            (b"\xff\xfes\0", "it is not UTF-8"),
+            (b"\xff\xfes\0", "is not UTF-8"),
             (b"", "is empty"),
             (b" \r\n", "is empty"),
         ] {

@@ -104,15 +104,12 @@ impl Execution<'_> {
     /// suppress.
     fn report_end(&self, report: &Report, end: &End) {
         let ui = self.context.ui;
-        let words = run_end::render(self.plan, report, end.converged);
-        if report.is_complete() {
-            ui.note(words.trim_end())
-        } else {
-            ui.error(&words)
-        }
+        // The ids come first, so that they don't scroll the failures away.
         if self.format == Format::Human {
             ui.result(&progress::ids(self.plan, &end.ids));
         }
+        let words = run_end::render(self.plan, report, end.converged);
+        if report.is_complete() { ui.note(words.trim_end()) } else { ui.error(&words) }
     }
 
     /// Runs the steps. Records their events, and shows them to the user.

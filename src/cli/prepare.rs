@@ -49,6 +49,11 @@ pub(super) struct PlanArgs {
 }
 
 impl PlanArgs {
+    /// Returns the arguments of a command that only compares. No guardrail is relaxed, because it enforces none.
+    pub(super) fn for_comparison(prune: bool, only: &[String], base: Option<&str>) -> Self {
+        Self { prune, only: only.to_vec(), base: base.map(str::to_owned), ..Self::default() }
+    }
+
     /// Returns true if orphans are retired. `by_default` is the value of `prune` in amigops.yaml, which applies without
     /// a flag.
     pub(super) fn prunes(&self, by_default: bool) -> bool {

@@ -170,6 +170,24 @@ impl ServiceChanges {
     pub fn field(&self, field: &Field) -> Option<&FieldChange> {
         self.fields.iter().find(|change| change.field == *field)
     }
+
+    /// Returns the opposite changes, which lead from the wanted state to the live state. A version set that is created
+    /// becomes one that is deleted.
+    pub fn reversed(self) -> Self {
+        let version_sets = self.version_sets.into_iter().map(|set| VersionSetChange {
+            name: set.name,
+            kind: match set.kind {
+                VersionSetChangeKind::Created => VersionSetChangeKind::Deleted,
+                VersionSetChangeKind::Changed => VersionSetChangeKind::Changed,
+                VersionSetChangeKind::Deleted => VersionSetChangeKind::Created,
+            },
+            fields: set.fields.into_iter().map(FieldChange::reversed).collect(),
+        });
+        Self {
+            fields: self.fields.into_iter().map(FieldChange::reversed).collect(),
+            version_sets: version_sets.collect(),
+        }
+    }
 }
 
 impl From<FieldChange> for ServiceChanges {
@@ -182,6 +200,15 @@ impl<F> FieldChange<F> {
     /// Creates a change whose cause is not known yet.
     pub fn new(field: F, before: Value, after: Value) -> Self {
         Self { field, before, after, cause: None }
+    }
+
+    /// Returns the wanted value, or the live value if there is no wanted one.
+    pub fn only_value(&self) -> &Value {
+        if self.after.is_null() { &self.before } else { &self.after }
+    }
+
+    fn reversed(self) -> Self {
+        Self { before: self.after, after: self.before, ..self }
     }
 
     fn at(&self, path: ChangePath) -> ChangedValue<'_> {

@@ -2,6 +2,7 @@
 //!
 //! A change that only this branch makes has no note, because that is the usual cause.
 
+use super::Mode;
 use super::text::{BAD, short_commit, styled, visible};
 use crate::plan::{Base, Cause, FieldChange, ServiceKind, ServicePlan};
 
@@ -33,8 +34,23 @@ pub(super) fn styled_note(cause: Option<Cause>) -> String {
     }
 }
 
-/// Returns the note to show beside a changed value that forces a new service. The note says so, and names the cause.
-pub(super) fn forcing_note(cause: Option<Cause>) -> &'static str {
+/// Returns the note to show beside a changed value that forces a new service. The note says so, and names the cause. In
+/// a drift report, it says that only a new service can revert the change.
+pub(super) fn forcing_note(mode: Mode, cause: Option<Cause>) -> &'static str {
+    if mode.is_drift() {
+        return match cause {
+            None | Some(Cause::Manifest) => "reverting this requires a new service",
+            Some(Cause::Drift) => {
+                "reverting this requires a new service · drift: the live value differs from the base"
+            }
+            Some(Cause::Both) => {
+                "reverting this requires a new service · conflict: live value, base and manifest all differ"
+            }
+            Some(Cause::Behind) => {
+                "reverting this requires a new service · behind: merge the base branch, which keeps the live value"
+            }
+        };
+    }
     match cause {
         None | Some(Cause::Manifest) => "forces a new service",
         Some(Cause::Drift) => "forces a new service · drift: the live value differs from the base",
@@ -113,7 +129,9 @@ mod tests {
         assert_eq!(replaced(&[(Field::Agent, Both)]), None, "the line of the agent shows it");
         assert!(replaced(&[(Field::Agent, Drift)]).is_some_and(|words| words.starts_with("conflict: ")));
         for cause in [Drift, Both, Behind] {
-            assert!(forcing_note(Some(cause)).ends_with(note(Some(cause))));
+            for mode in [Mode::Plan, Mode::Drift] {
+                assert!(forcing_note(mode, Some(cause)).ends_with(note(Some(cause))));
+            }
             assert!(note(Some(cause)).len() < 60);
         }
         assert_eq!((note(None), note(Some(Manifest))), ("", ""));

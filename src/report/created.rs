@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::text::{CHANGED, padded, styled, visible, width};
-use super::values::{field, new_settings, short_value, tag_text};
+use super::short_value::short_value;
+use super::text::{CHANGED, clipped, padded, styled, visible};
+use super::values::{field, new_settings, tag_text};
 use super::version_sets::short_pins;
 use crate::model::Ownership;
 use crate::plan::{Field, ServiceChanges};
 
-/// The maximum length of a description or a list item, in characters. Longer ones are clipped.
+/// The maximum length of a description or a list item, in columns. Longer ones are clipped.
 const LONGEST: usize = 80;
 
 /// Writes the content of a new service to `out`.
@@ -27,7 +28,7 @@ pub(super) fn render(out: &mut String, content: &ServiceChanges) {
     let mut lines =
         text(&Field::Description).into_iter().flat_map(str::lines).filter(|line| !line.trim().is_empty());
     if let Some(first) = lines.next() {
-        let first = clip(first.trim());
+        let first = clipped(first.trim(), LONGEST);
         let more = if lines.next().is_some() && !first.ends_with('…') { " …" } else { "" };
         field(out, "description", &format!("{}{more}", visible(&first)));
     }
@@ -67,23 +68,15 @@ fn settings(content: &ServiceChanges) -> BTreeMap<&str, &Value> {
 }
 
 fn list(out: &mut String, name: &str, items: impl Iterator<Item = String>) {
-    let items: Vec<Value> = items.map(|item| Value::from(clip(&item))).collect();
+    let items: Vec<Value> = items.map(|item| Value::from(clipped(&item, LONGEST))).collect();
     if !items.is_empty() {
         field(out, name, &short_value(&Value::from(items)));
     }
 }
 
-/// Returns the text, clipped to `LONGEST` characters if it is longer.
-fn clip(text: &str) -> String {
-    if width(text) <= LONGEST {
-        return text.to_owned();
-    }
-    let head: String = text.chars().take(LONGEST - 1).collect();
-    format!("{}…", head.trim_end())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::text::width;
     use super::*;
     use crate::model::{Api, DesiredService};
     use crate::plan::created_content;

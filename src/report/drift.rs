@@ -3,8 +3,11 @@
 //! A drift report is rendered from the plan that would revert the drift. It describes the current state, so it must not
 //! announce changes.
 
+use std::fmt::Write as _;
+
+use super::Section;
 use super::metrics::Figures;
-use super::text::{BAD, CHANGED, GOOD, STRONG, count, styled};
+use super::text::{BAD, CHANGED, GOOD, STRONG, count, padded, styled, visible, width};
 use crate::plan::Plan;
 
 /// Returns the verdict: "no drift", or the number of services that differ from their manifests.
@@ -43,7 +46,7 @@ pub(super) fn summary(plan: &Plan, estimate: &str) -> String {
     if !orphans.is_empty() {
         line.push_str(&format!(" · {}", styled(BAD, &orphans)));
     }
-    format!("{line}\n       values are shown as live → declared; reverting this drift takes {estimate}\n")
+    format!("{line}\n       values are shown as declared → live; reverting this drift takes {estimate}\n")
 }
 
 /// Returns the number of differences of each kind, without terminal styles.
@@ -57,16 +60,43 @@ pub(super) fn counts(plan: &Plan) -> String {
 
 /// Returns the verdict on one environment, short enough for a table cell.
 pub(super) fn cell(plan: &Plan) -> String {
-    if plan.is_empty() {
-        return "no drift".to_owned();
-    }
-    let differing = Figures::of(plan).drifted;
-    let verb = if differing == 1 { "differs" } else { "differ" };
-    let orphans = match plan.summary.retire {
+    let orphans = match Figures::of(plan).orphans {
         0 => String::new(),
         orphans => format!(", {}", count(orphans, "orphan")),
     };
+    if plan.is_empty() {
+        return format!("no drift{orphans}");
+    }
+    let differing = Figures::of(plan).drifted;
+    let verb = if differing == 1 { "differs" } else { "differ" };
     format!("drift: {differing} of {} {verb}{orphans}", plan.declared)
+}
+
+/// Returns true if the environment needs no part of its own in a report on several environments. It has no drift, no
+/// orphans and no warnings.
+pub(super) fn is_clean(section: &Section<'_>) -> bool {
+    section.outcome.is_ok_and(|planned| {
+        let plan = planned.plan;
+        plan.is_empty() && plan.orphans.is_empty() && plan.findings.is_empty()
+    })
+}
+
+/// Renders the table that begins a report on several environments, for a terminal.
+pub(super) fn table(sections: &[Section<'_>]) -> String {
+    let mut out = format!("amigops drift · {}\n\n", count(sections.len(), "environment"));
+    let names: Vec<String> = sections.iter().map(|section| visible(&section.origin.environment)).collect();
+    let head = "environment";
+    let columns = names.iter().map(|name| width(name)).chain([width(head)]).max().unwrap_or_default();
+    let _ = writeln!(out, "  {}", styled(STRONG, &format!("{}  result", padded(head, columns))));
+    for (section, name) in sections.iter().zip(&names) {
+        let (style, result) = match section.outcome {
+            Ok(planned) if planned.plan.is_empty() => (GOOD, cell(planned.plan)),
+            Ok(planned) => (BAD, cell(planned.plan)),
+            Err(_) => (BAD, "could not be compared".to_owned()),
+        };
+        let _ = writeln!(out, "  {}  {}", padded(name, columns), styled(style, &result));
+    }
+    out
 }
 
 /// The parts of a sentence that counts the differences. A part is an empty string if its count is 0.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::progress::action_text;
-use super::text::{visible, width};
+use super::text::{clipped, visible};
 use crate::plan::{Plan, Risk, Step, StepId};
 
 /// The maximum length of a service's name in a label, in characters.
@@ -64,11 +64,7 @@ fn groups(plan: &Plan) -> Vec<Vec<&Step>> {
 }
 
 fn cut(text: &str, most: usize) -> String {
-    let text = visible(text);
-    if width(&text) <= most {
-        return text;
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
+    clipped(&visible(text), most)
 }
 
 fn name(step: &Step) -> String {

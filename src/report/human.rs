@@ -6,10 +6,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::direction::directed;
+use super::mode::Mark;
 use super::shown::ShownChange;
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
 use super::values::{FIELDS, changes, field};
-use super::{Mode, Section, causes, created, drift, replacement, totals, version_sets};
+use super::{
+    Mode, Planned, Section, causes, created, drift, human_drift, lookalikes, replacement, totals,
+    version_sets,
+};
 use crate::model::{Api, Retire, ServiceId, ServiceName};
 use crate::plan::{
     Action, ChangeRecord, Field, Finding, LastChange, Origin, Plan, PlanError, Problem, ProblemKind,
@@ -19,13 +24,24 @@ use crate::plan::{
 /// The column of a line in which the id of a service starts.
 const ID_COLUMN: usize = 64;
 
-/// Renders a report, with one part for each environment.
+/// Renders a report, with one part for each environment. A drift report on several environments begins with a table of
+/// their results, and has no part for an environment without drift and warnings.
 pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
-    let parts = sections.iter().map(|section| match section.outcome {
-        Ok(planned) => plan(mode, planned.plan, section.origin),
-        Err(reason) => failed(mode, section.origin, reason),
-    });
-    parts.collect::<Vec<_>>().join("\n")
+    directed(mode, sections, |sections| {
+        let with_table = mode.is_drift() && sections.len() > 1;
+        let table = with_table.then(|| drift::table(sections));
+        let detailed = sections.iter().filter(|section| !with_table || !drift::is_clean(section));
+        let parts = detailed.map(|section| match section.outcome {
+            Ok(planned) => part(mode, planned.plan, section.origin),
+            Err(reason) => failed(mode, section.origin, reason),
+        });
+        table.into_iter().chain(parts).collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// Renders a plan for one environment.
+pub fn plan(mode: Mode, plan: &Plan, origin: &Origin) -> String {
+    render(mode, &[Section { origin, outcome: Ok(Planned { plan, fingerprint: "" }) }])
 }
 
 /// Renders the reason why an environment has no plan.
@@ -41,8 +57,8 @@ fn failed(mode: Mode, origin: &Origin, reason: &str) -> String {
     out
 }
 
-/// Renders a plan for one environment.
-pub fn plan(mode: Mode, plan: &Plan, origin: &Origin) -> String {
+/// Renders the part for one environment. In a drift report, the changes in the plan must read in the direction of time.
+fn part(mode: Mode, plan: &Plan, origin: &Origin) -> String {
     let mut out = String::new();
     let Origin { environment, api, organization, base, .. } = origin;
     let base = base.as_ref().map(|base| format!(" · {}", causes::base(base))).unwrap_or_default();
@@ -58,7 +74,7 @@ pub fn plan(mode: Mode, plan: &Plan, origin: &Origin) -> String {
         plan.declared,
     );
     for shown in &plan.services {
-        render_service(&mut out, plan, shown, *api);
+        render_service(&mut out, mode, plan, shown, *api);
         out.push('\n');
     }
     findings(&mut out, plan);
@@ -82,16 +98,16 @@ pub fn plan(mode: Mode, plan: &Plan, origin: &Origin) -> String {
 }
 
 /// Writes the heading of a service: a symbol for its kind of change, its name, and its id.
-fn heading(out: &mut String, shown: &ServicePlan) {
-    let (mark, style) = match shown.kind {
-        ServiceKind::Create => ("  +", GOOD),
-        ServiceKind::Update => ("  ~", CHANGED),
-        ServiceKind::Replace => ("-/+", BAD),
-        ServiceKind::Retire => ("  -", BAD),
+fn heading(out: &mut String, mode: Mode, shown: &ServicePlan) {
+    let (mark, style) = match mode.mark(shown.kind) {
+        Mark::Added => ("  +", GOOD),
+        Mark::Changed => ("  ~", CHANGED),
+        Mark::Replaced => ("-/+", BAD),
+        Mark::Removed => ("  -", BAD),
     };
     let name = visible(shown.name.as_str());
     let mut id = shown.id.as_ref().map(|id| short_id(id.as_str())).unwrap_or_default();
-    if shown.kind == ServiceKind::Replace {
+    if shown.kind == ServiceKind::Replace && !mode.is_drift() {
         id.push_str(" → new id");
     }
     let line = if id.is_empty() {
@@ -107,10 +123,13 @@ fn heading(out: &mut String, shown: &ServicePlan) {
     let _ = writeln!(out, "{line}");
 }
 
-fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
-    heading(out, shown);
+fn render_service(out: &mut String, mode: Mode, plan: &Plan, shown: &ServicePlan, api: Api) {
+    heading(out, mode, shown);
     if let Some(last) = &shown.last_change {
         let _ = writeln!(out, "{}{}", " ".repeat(FIELDS), styled(DIM, &last_change(last)));
+    }
+    if mode.is_drift() {
+        return human_drift::service(out, plan, shown, api);
     }
     let replaces = shown.kind == ServiceKind::Replace;
     // After the cut-over of an earlier run, the former name is one that amigops gave the old service.
@@ -119,7 +138,8 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
     {
         let renamed = shown.changes.field(&Field::Name);
         let cause = causes::styled_note(renamed.and_then(|change| change.cause));
-        field(out, "renamed from", &format!("{}{cause}", visible(former.as_str())));
+        let (former, _) = lookalikes::names(former, &shown.name);
+        field(out, "renamed from", &format!("{former}{cause}"));
     }
     if let Some(cause) = causes::of_service(shown) {
         field(out, "cause", &styled(BAD, cause));
@@ -136,8 +156,11 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
     let own = shown.changes.fields.iter().filter(|change| change.field != Field::Name);
     let noted = own.map(|change| {
         let forces = replaces && change.field.is_reference();
-        let note = if forces { causes::forcing_note } else { causes::note };
-        ShownChange::of_field(change, note(change.cause))
+        let cause = change.cause;
+        ShownChange::of_field(
+            change,
+            if forces { causes::forcing_note(mode, cause) } else { causes::note(cause) },
+        )
     });
     changes(out, FIELDS, noted);
     if replaces {
@@ -168,7 +191,7 @@ fn step_lines(out: &mut String, step: &Step, kind: ServiceKind) {
         Action::WriteVersionSet { .. } => {
             for set in sets {
                 match set.kind {
-                    VersionSetChangeKind::Created => version_sets::created(out, set),
+                    VersionSetChangeKind::Created => version_sets::whole(out, set),
                     VersionSetChangeKind::Changed | VersionSetChangeKind::Deleted => {
                         version_sets::changed(out, set);
                     }

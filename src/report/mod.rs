@@ -6,6 +6,7 @@
 mod causes;
 mod created;
 pub mod diagnostics;
+mod direction;
 mod drift;
 pub mod events;
 pub mod explain;
@@ -13,6 +14,8 @@ pub mod github;
 pub mod graph;
 pub mod html;
 pub mod human;
+mod human_drift;
+mod lookalikes;
 pub mod markdown;
 pub mod metrics;
 mod mode;
@@ -22,9 +25,12 @@ mod outcomes_tests;
 pub mod pins;
 pub mod problems_json;
 pub mod progress;
+#[cfg(test)]
+mod progress_tests;
 mod replacement;
 pub mod run_end;
 pub mod sarif;
+mod short_value;
 mod shown;
 #[cfg(test)]
 mod tests;

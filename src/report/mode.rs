@@ -1,9 +1,12 @@
 //! The kinds of reports on a plan.
 
+use crate::plan::ServiceKind;
+
 /// The command for which a plan is rendered as a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// `amigops plan`: the report shows the changes that an apply would make.
+    #[default]
     Plan,
     /// `amigops apply`: the report shows the changes that this run is about to make.
     Apply,
@@ -24,8 +27,32 @@ impl Mode {
         }
     }
 
+    /// Returns the mark of a service. In a drift report, a service that a plan would create is missing, and one
+    /// that a plan would retire is live without being declared.
+    pub(super) fn mark(self, kind: ServiceKind) -> Mark {
+        match (self.is_drift(), kind) {
+            (false, ServiceKind::Create) | (true, ServiceKind::Retire) => Mark::Added,
+            (false, ServiceKind::Retire) | (true, ServiceKind::Create) => Mark::Removed,
+            (_, ServiceKind::Update) => Mark::Changed,
+            (_, ServiceKind::Replace) => Mark::Replaced,
+        }
+    }
+
     /// Returns true if the report is about drift.
     pub fn is_drift(self) -> bool {
         self == Self::Drift
     }
+}
+
+/// The mark beside the name of a service. It has a symbol and a colour in each format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// `+`: a plan creates the service, or the service is live but not declared.
+    Added,
+    /// `~`: the service differs.
+    Changed,
+    /// `-/+`: only a new service can make the change, or revert the drift.
+    Replaced,
+    /// `-`: a plan retires the service, or the service is declared but missing.
+    Removed,
 }

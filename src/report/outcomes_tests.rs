@@ -40,13 +40,6 @@ fn end(plan: &Plan, report: &Report) -> String {
 fn every_unfinished_step_has_a_reason_and_help() {
     let plan = everything();
     insta::assert_snapshot!(end(&plan, &in_every_way(&plan, "the model is unknown")), @"
-    ✗ Health Coach: create, inactive: the model is unknown
-        → the model is unknown
-        → look at it
-    ✗ Foreign: change: the agent's answer does not match `the model is unknown`: the model is unknown
-        → fix the error above, then run the command again
-    ? New Name: change and rename: outcome unknown (this step was in progress when the run stopped, so it may have been applied)
-    ? Adaptive Support: delete version set old: outcome unknown (this step was in progress when the run stopped, so it may have been applied)
     · Switched Off: change: not attempted (the run was interrupted)
     · Adaptive Support: write version set release: not attempted (the run was interrupted)
     · Health Coach: write version set staging: not attempted (blocked by `Health Coach: create, inactive`, which failed)
@@ -56,6 +49,13 @@ fn every_unfinished_step_has_a_reason_and_help() {
     · Meet & Greet: write version set staging: not attempted (the run was interrupted)
     · Half Done: deactivate: not attempted (the run was interrupted)
     · Health Coach: deactivate: not attempted (the run was interrupted)
+    ? New Name: change and rename: outcome unknown (this step was in progress when the run stopped, so it may have been applied)
+    ? Adaptive Support: delete version set old: outcome unknown (this step was in progress when the run stopped, so it may have been applied)
+    ✗ Health Coach: create, inactive: the model is unknown
+        → the model is unknown
+        → look at it
+    ✗ Foreign: change: the agent's answer does not match `the model is unknown`: the model is unknown
+        → fix the error above, then run the command again
     Interrupted: 3 of 16 steps done, 2 failed, 9 not attempted, 2 unknown · not read back
     blocked steps run once the step that blocks them succeeds
     run `amigops plan` to see which unknown steps were applied

@@ -4,13 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, padded, short_id, styled, visible};
+use super::text::{
+    BAD, CHANGED, DIM, GOOD, STRONG, TERMINAL, clipped, padded, short_id, shortened, styled, visible, width,
+};
 use crate::apply::{Event, StepOutcome};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
 use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 
-/// The maximum width of the column of service names.
+/// The maximum width of the column of service names. Longer names are shortened.
 const MAX_NAME: usize = 28;
+/// The maximum width of the column of actions. Longer actions are shortened.
+const MAX_ACTION: usize = 34;
+/// The width of the column of ids. Only the two ids of a cut-over are longer.
+const ID: usize = 12;
+/// The width of everything else in a line: the symbol, the duration and the blanks between the columns.
+const REST: usize = 12;
 
 /// Renders the lines that an apply prints while it runs. The column of names is as wide as the longest name in the
 /// plan, up to a maximum.
@@ -23,7 +31,7 @@ pub struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Prepares the lines for the steps of a plan.
     pub fn new(plan: &'a Plan) -> Self {
-        let widths = plan.steps.iter().map(|step| step.service.as_str().chars().count());
+        let widths = plan.steps.iter().map(|step| width(&visible(step.service.as_str())));
         Self { plan, columns: widths.max().unwrap_or(0).min(MAX_NAME) }
     }
 
@@ -36,29 +44,26 @@ impl<'a> Lines<'a> {
 }
 
 fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize) -> Option<String> {
-    let name = padded(&visible(step.service.as_str()), columns);
-    let what = padded(&action_text(step), 34);
+    let name = padded(&shortened(&visible(step.service.as_str()), columns), columns);
+    let mut id = String::new();
+    if let StepOutcome::Done(created) = outcome {
+        id = created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
+        if let Action::HandOver { old, .. } = &step.action {
+            id = format!("{} → {id}", short_id(old.as_str()));
+        }
+    }
+    let actions = TERMINAL.saturating_sub(columns + width(&id).max(ID) + REST).min(MAX_ACTION);
+    let what = padded(&shortened(&action_text(step), actions), actions);
     Some(match outcome {
-        StepOutcome::Done(created) => {
-            let mut id =
-                created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
-            if let Action::HandOver { old, .. } = &step.action {
-                id = format!("{} → {id}", short_id(old.as_str()));
-            }
-            let tail = format!("{} {}", padded(&id, 12), seconds(took));
+        StepOutcome::Done(_) => {
+            let tail = format!("{} {}", padded(&id, ID), seconds(took));
             format!("{} {name}  {what} {}", styled(GOOD, "✓"), styled(DIM, &tail))
         }
         StepOutcome::Failed(failure) => {
-            let mut line = format!(
-                "{} {name}  {}: {}",
-                styled(BAD, "✗"),
-                what.trim_end(),
-                styled(BAD, &visible(&failure.to_string()))
-            );
-            for hint in failure.hints() {
-                let _ = write!(line, "\n    {}", styled(DIM, &format!("→ {}", visible(hint))));
-            }
-            line
+            // The end of the run repeats the failure with its whole error and its hints.
+            let head = format!("✗ {name}  {}: ", what.trim_end());
+            let error = clipped(&visible(&failure.to_string()), TERMINAL.saturating_sub(width(&head)));
+            format!("{} {name}  {}: {}", styled(BAD, "✗"), what.trim_end(), styled(BAD, &error))
         }
         StepOutcome::Blocked(_) | StepOutcome::Stopped(_) | StepOutcome::Unknown => return None,
     })
@@ -67,9 +72,8 @@ fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize
 /// Renders the message that a request is waiting because of a rate limit.
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
-        Some(limit) => format!("is limited to {limit} requests a minute"),
-        None => "is rate-limited; the server refuses requests for now, and does not say how many it allows"
-            .to_owned(),
+        Some(limit) => format!("is limited to {limit} a minute"),
+        None => "is rate-limited by the server".to_owned(),
     };
     let words = format!("waiting {}: `{}` {why}", seconds(wait), endpoint.label());
     format!("{} {words}", styled(CHANGED, "⏳"))
@@ -77,14 +81,21 @@ pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String
 
 /// Renders the message that a request will be retried.
 pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
-    let words = format!("{}: {}; retrying in {}", endpoint.label(), visible(error), seconds(wait));
+    let words = retried(endpoint, error, &format!("retrying in {}", seconds(wait)));
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
 /// Renders the message that amigops is checking whether a request with an unknown outcome was applied.
 pub fn looking(endpoint: Endpoint, error: &str) -> String {
-    let words = format!("{}: {}; checking whether the request was applied", endpoint.label(), visible(error));
+    let words = retried(endpoint, error, "checking whether it was applied");
     format!("{} {words}", styled(CHANGED, "↻"))
+}
+
+/// Returns what happened to a request and what follows. Shortens the error, so that the line fits a terminal.
+fn retried(endpoint: Endpoint, error: &str, next: &str) -> String {
+    let (before, after) = (format!("{}: ", endpoint.label()), format!("; {next}"));
+    let room = TERMINAL.saturating_sub(2 + width(&before) + width(&after));
+    format!("{before}{}{after}", shortened(&visible(error), room))
 }
 
 /// Returns a duration as text, such as `1.5 s`.
@@ -146,7 +157,7 @@ pub fn ids(plan: &Plan, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
             visible(id.as_str()),
         ));
     }
-    let columns = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+    let columns = rows.iter().map(|(name, ..)| width(name)).max().unwrap_or(0);
     let mut out = String::new();
     for (name, before, id) in rows {
         let name = styled(STRONG, &padded(&name, columns));

@@ -10,17 +10,18 @@ use crate::plan::Plan;
 /// The maximum number of steps with the same kind of outcome that are listed.
 const MAX_LISTED: usize = 20;
 
-/// Renders the end of a run: every step that is not done, the reason, and hints on what to do next. If many steps have
-/// the same kind of outcome, the first of them are listed and the others are counted.
+/// Renders the end of a run: every step that is not done, the reason, and hints on what to do next. The failed steps come
+/// last, so that they are not scrolled away. If many steps have the same kind of outcome, the first of them are listed and
+/// the others are counted.
 pub fn render(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     let left = unfinished(plan, report);
     let mut out = String::new();
     let of = |kind: fn(&UnfinishedReason<'_>) -> bool| -> Vec<Unfinished<'_>> {
         left.iter().filter(|left| kind(&left.why)).copied().collect()
     };
-    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Failed(_))), "failed");
-    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Unknown)), "may have been applied");
     list(&mut out, &of(|why| why.is_not_attempted()), "were not attempted");
+    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Unknown)), "may have been applied");
+    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Failed(_))), "failed");
     let _ = writeln!(out, "{}", verdict(plan, report, converged));
     for line in next_steps(&left, converged) {
         let _ = writeln!(out, "{line}");

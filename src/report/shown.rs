@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::lookalikes::distinct;
 use crate::model::same_json;
 use crate::model::settings::{self, Kind, SERVICE};
 use crate::plan::{ChangeRecord, Field, FieldChange, VersionSetField};
@@ -15,8 +16,10 @@ pub(super) struct ShownChange<'a> {
     /// The length of the name of the block that the value belongs to. The path begins with this name. Values of the
     /// same block are shown together under its name.
     block: Option<usize>,
-    pub(super) before: &'a Value,
-    pub(super) after: &'a Value,
+    before: &'a Value,
+    after: &'a Value,
+    /// The two values with escapes. `None` if they can be told apart as they are.
+    escaped: Option<Box<(Value, Value)>>,
     pub(super) note: &'static str,
 }
 
@@ -30,7 +33,7 @@ impl<'a> ShownChange<'a> {
             _ => None,
         };
         let (path, block) = (change.field.to_string(), nested.map(String::len));
-        Self { path, block, before: &change.before, after: &change.after, note }
+        Self { note, block, ..Self::of_value(path, &change.before, &change.after) }
     }
 
     /// Returns the change of a version set's field. The path does not contain the name of the version set.
@@ -42,7 +45,8 @@ impl<'a> ShownChange<'a> {
             }
             _ => None,
         };
-        Self { path: change.field.to_string(), block, before: &change.before, after: &change.after, note }
+        let path = change.field.to_string();
+        Self { note, block, ..Self::of_value(path, &change.before, &change.after) }
     }
 
     /// Returns a change that is recorded in a plan file.
@@ -52,7 +56,17 @@ impl<'a> ShownChange<'a> {
 
     /// Returns the change of a value at any path.
     pub(super) fn of_value(path: String, before: &'a Value, after: &'a Value) -> Self {
-        Self { path, block: None, before, after, note: "" }
+        Self { path, block: None, before, after, escaped: None, note: "" }
+    }
+
+    /// Returns the value on the left of the arrow.
+    pub(super) fn before(&self) -> &Value {
+        self.escaped.as_ref().map_or(self.before, |escaped| &escaped.0)
+    }
+
+    /// Returns the value on the right of the arrow.
+    pub(super) fn after(&self) -> &Value {
+        self.escaped.as_ref().map_or(self.after, |escaped| &escaped.1)
     }
 
     /// Returns the name of the block that the value belongs to. Returns `None` if it belongs to no block.
@@ -62,7 +76,7 @@ impl<'a> ShownChange<'a> {
     }
 
     /// Returns the parts of the value that differ. Objects are split into their members, so that equal members are
-    /// omitted.
+    /// omitted. Values that would look the same are escaped.
     pub(super) fn leaves(self) -> Vec<Self> {
         let mut leaves = Vec::new();
         self.collect(&mut leaves);
@@ -71,7 +85,7 @@ impl<'a> ShownChange<'a> {
 
     fn collect(self, leaves: &mut Vec<Self>) {
         static NOTHING: Value = Value::Null;
-        let Self { before, after, .. } = self;
+        let Self { before, after, block, note, .. } = self;
         let members = |value: &'a Value| value.as_object().filter(|members| !members.is_empty());
         let (old, new) = (members(before), members(after));
         let apart = match (old, new) {
@@ -82,7 +96,8 @@ impl<'a> ShownChange<'a> {
         };
         if !apart {
             if !same_json(before, after) {
-                leaves.push(self);
+                let escaped = distinct(before, after).map(Box::new);
+                leaves.push(Self { escaped, ..self });
             }
             return;
         }
@@ -92,7 +107,7 @@ impl<'a> ShownChange<'a> {
                 members.and_then(|members| members.get(name)).unwrap_or(&NOTHING)
             };
             let path = format!("{}.{name}", self.path);
-            Self { path, before: of(old), after: of(new), ..self }.collect(leaves);
+            Self { block, note, ..Self::of_value(path, of(old), of(new)) }.collect(leaves);
         }
     }
 }

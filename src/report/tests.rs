@@ -88,6 +88,64 @@ fn a_plan_with_every_kind_of_change_on_a_terminal() {
 }
 
 #[test]
+fn a_drift_report_reads_in_the_direction_of_time() {
+    let colored = human::plan(Mode::Drift, &everything(), &origin());
+    let shown = anstream::adapter::strip_str(&colored).to_string();
+    insta::assert_snapshot!(shown, @r##"
+    amigops drift · environment production (classic, acme) · 8 services live (and 1 inactive), 7 declared · base origin/main (f00dfeedf0) · drift: 7 differ, 1 orphan
+
+      ~ Adaptive Support                                             s2
+          description
+            │ First line.
+            - Helps returning members.
+            + Helps members.
+            │ Last line.
+          tags.tier                platinum → gold   conflict: live value, base and manifest all differ
+        ~ version set release
+            agent_version          4 → latest   drift: the live value differs from the base
+        + version set old          (agent 1, graph 1)
+
+      ~ Foreign                                                      s5
+          owner                    none
+          tags.managed_by          amigops → none
+
+    -/+ Half Done                                                    h1
+          unfinished               a replacement that an earlier run began
+          agent                    A2 → A1   reverting this requires a new service
+
+    -/+ Health Coach                                                 4d1a…77e0
+          agent                    A2 → A1   reverting this requires a new service
+        ~ version set staging
+            agent_version          latest → 2
+            context_graph_version  5 → 2
+
+      - Meet & Greet
+          agent                    A3                   context_graph  G1
+          description              The service Meet & Greet
+          version sets             release (agent 2, graph 5) · staging (the latest)
+
+      ~ New Name                                                     s3
+          live name                Old Name
+
+      + Summer Campaign                                              s4
+          cause                    behind: merge the base branch first, because it declares this service
+          orphan                   live and owned by this project, in no manifest
+
+      ~ Switched Off                                                 s7
+          active                   false → true
+
+      ⚠ New Name: `Old Name` may be held by others; nothing is lost
+      ⚠ 1 orphan (owned, but in no manifest): Lost — not retired, because --only was given
+
+        1 live service not managed here: Elsewhere
+
+    Drift: 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 that only a new service can revert) · version sets: 2 missing, 1 changed, 1 undeclared · 1 orphan in no manifest
+           values are shown as declared → live; reverting this drift takes 31 requests, about 5 s
+      ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given
+    "##);
+}
+
+#[test]
 fn refusals_come_before_other_findings() {
     let mut plan = everything();
     plan.findings.push(Finding::refusal("Coach".into(), "`Coach` would be replaced"));

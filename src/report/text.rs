@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::is_hidden;
 
@@ -89,9 +90,53 @@ pub(super) fn short_commit(id: &str) -> String {
     visible(id).chars().take(10).collect()
 }
 
-/// Returns the number of characters in the text, as an estimate of the number of columns that it takes up.
+/// The number of columns of a common terminal. Progress lines fit into it.
+pub(super) const TERMINAL: usize = 80;
+
+/// Returns the number of columns that the text takes up on a terminal. A CJK character takes up two, and an accent that
+/// is a character of its own takes up none.
 pub(super) fn width(text: &str) -> usize {
-    text.chars().count()
+    text.width()
+}
+
+/// Returns the text. If it takes up more than `most` columns, replaces its end by `…`.
+pub(super) fn clipped(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    format!("{}…", head(text, most.saturating_sub(1)).trim_end())
+}
+
+/// Returns the text. If it takes up more than `most` columns, replaces its middle by `…`.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    let room = most.saturating_sub(1);
+    let tail = tail(text, room / 2);
+    format!("{}…{tail}", head(text, room - width(tail)))
+}
+
+/// Returns the longest beginning of the text that fits into `most` columns.
+fn head(text: &str, most: usize) -> &str {
+    text.get(..fitting(text.char_indices(), most).map_or(text.len(), |(at, _)| at)).unwrap_or_default()
+}
+
+/// Returns the longest end of the text that fits into `most` columns. It does not begin with an accent that belongs to
+/// the character before it.
+fn tail(text: &str, most: usize) -> &str {
+    let start = fitting(text.char_indices().rev(), most).map_or(0, |(at, c)| at + c.len_utf8());
+    text.get(start..).unwrap_or_default().trim_start_matches(|c: char| c.width() == Some(0))
+}
+
+/// Returns the first character that is beyond `most` columns.
+fn fitting(characters: impl Iterator<Item = (usize, char)>, most: usize) -> Option<(usize, char)> {
+    let mut used = 0;
+    let mut characters = characters;
+    characters.find(|(_, c)| {
+        used += c.width().unwrap_or(1);
+        used > most
+    })
 }
 
 /// Returns the text, followed by spaces up to the given number of columns.
@@ -149,7 +194,26 @@ pub fn without_commands(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{json, without_commands};
+    use super::{clipped, json, padded, shortened, width, without_commands};
+
+    #[test]
+    fn texts_are_measured_and_shortened_in_columns() {
+        assert_eq!(width("日本語"), 6);
+        assert_eq!(width("cafe\u{301}"), 4);
+        assert_eq!(padded("日本", 6), "日本  ");
+        assert_eq!(clipped("日本語日本語", 7), "日本語…");
+        assert_eq!(clipped("one two", 5), "one…");
+        let table = [
+            ("Front Desk", 10, "Front Desk"),
+            ("Front Desk of Berlin", 11, "Front…erlin"),
+            ("日本語日本語日本語", 10, "日本…本語"),
+            ("ae\u{301}e\u{301}e\u{301}e\u{301}x", 4, "ae\u{301}…x"),
+            ("x", 0, "…"),
+        ];
+        for (text, most, expected) in table {
+            assert_eq!(shortened(text, most), expected, "{text}");
+        }
+    }
 
     #[test]
     fn only_workflow_commands_are_changed() {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
 
+use super::short_value::{join_items, short_value};
 use super::shown::ShownChange;
 use super::text::{BAD, DIM, GOOD, padded, styled, visible, width};
 use crate::model::settings::SERVICE;
@@ -14,18 +15,16 @@ use crate::model::settings::SERVICE;
 pub(super) const VALUE_COLUMN: usize = 24;
 /// The column of a line in which the names of a service's fields start.
 pub(super) const FIELDS: usize = 6;
-/// The maximum length of text or a list that is shown in one line, in characters. Longer ones are shown as a diff.
+/// The maximum length of text or a list that is shown in one line, in columns. Longer ones are shown as a diff.
 const LONG_TEXT: usize = 48;
 /// The number of equal lines shown around a changed line.
 const CONTEXT: usize = 2;
 /// The maximum number of line comparisons. If two texts need more, all their lines count as changed.
 const MOST_COMPARED: usize = 1_000_000;
-/// The maximum length of a line that shows several values, in characters.
+/// The maximum length of a line that shows several values, in columns.
 const LINE: usize = 100;
 /// The maximum number of lines that show the settings of one block of a new service.
 const MAX_LINES: usize = 3;
-/// The maximum number of list items that are shown in a line.
-const MAX_ITEMS: usize = 8;
 
 /// Writes a line with the name and the value of a field.
 pub(super) fn field(out: &mut String, name: &str, value: &str) {
@@ -56,7 +55,7 @@ pub(super) fn changes<'a>(out: &mut String, indent: usize, changes: impl Iterato
 
 fn line(out: &mut String, indent: usize, path: &str, leaf: &ShownChange<'_>) {
     let blank = " ".repeat(indent);
-    let ShownChange { before, after, note, .. } = leaf;
+    let (before, after, note) = (leaf.before(), leaf.after(), leaf.note);
     let note = if note.is_empty() { String::new() } else { format!("   {}", styled(BAD, note)) };
     if let (Value::String(before), Value::String(after)) = (before, after)
         && (is_long(before) || is_long(after))
@@ -98,14 +97,6 @@ fn list_diff(before: &[Value], after: &[Value]) -> Option<String> {
     )
 }
 
-fn join_items(items: &[Value], between: &str) -> String {
-    let mut words: Vec<String> = items.iter().take(MAX_ITEMS).map(short_value).collect();
-    if items.len() > MAX_ITEMS {
-        words.push(format!("and {} more", items.len() - MAX_ITEMS));
-    }
-    words.join(between)
-}
-
 /// Returns the changed lines of a text in groups. Each group has a few equal lines before and after the changed ones.
 pub(super) fn line_changes(before: &str, after: &str) -> Vec<Vec<(ChangeTag, String)>> {
     // Finding the smallest diff of texts with thousands of lines would take too long.
@@ -137,18 +128,6 @@ fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
             };
             let _ = writeln!(out, "{blank}{}", line.trim_end());
         }
-    }
-}
-
-/// Returns a JSON value as text in one line. Strings are not quoted, and null is written as `none`.
-pub(super) fn short_value(value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
-        Value::String(text) if text.is_empty() => "(no value)".to_owned(),
-        Value::String(text) => visible(text),
-        Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => join_items(items, ", "),
-        other => visible(&other.to_string()),
     }
 }
 

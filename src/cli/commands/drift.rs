@@ -22,20 +22,17 @@ use crate::ui;
 
 /// Arguments of `drift`.
 #[derive(Debug, Args)]
-// The hidden options only relax guardrails, which `drift` does not enforce.
-#[command(
-    mut_arg("take_over", |arg| arg.hide(true)),
-    mut_arg("allow_protected", |arg| arg.hide(true)),
-    mut_arg("max_removals", |arg| arg.hide(true)),
-    mut_arg("only", |arg| arg.help("Compare only the service NAME; may be repeated")),
-    mut_arg("no_prune", |arg| arg.hide(true)),
-    mut_arg("prune", |arg| {
-        arg.help("Report orphans as drift: services that this project owns and that no manifest declares")
-    })
-)]
 pub(in crate::cli) struct DriftCommand {
-    #[command(flatten)]
-    plan: PlanArgs,
+    /// Report orphans as drift: services that this project owns and that no manifest declares
+    #[arg(long)]
+    prune: bool,
+    /// Compare only the service NAME; may be repeated
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Show the cause of each difference, a commit or a live edit: compare with the last commit that HEAD shares with
+    /// REF, such as origin/main
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    base: Option<String>,
     /// Compare every environment in amigops.yaml, one after the other
     #[arg(long)]
     all_environments: bool,
@@ -145,12 +142,13 @@ impl DriftCommand {
                     prepare::print_warnings(context, &loaded);
                 }
                 let api = loaded.environment.target.api();
-                match Prepared::from_loaded(context, &self.plan, loaded) {
+                let args = PlanArgs::for_comparison(self.prune, &self.only, self.base.as_deref());
+                match Prepared::from_loaded(context, &args, loaded) {
                     Err(failure) => (unknown_origin(context, name, api), Err(failure), 0),
                     Ok(mut prepared) => {
                         prepared.options.enforce_guardrails = false;
                         // Only the flag makes orphans count as drift.
-                        prepared.options.prune = self.plan.prunes(false);
+                        prepared.options.prune = self.prune;
                         let origin = prepared.origin(context);
                         let planned =
                             context.run_until_stopped(prepared.plan(prepared.connection.read())).await;

@@ -1,5 +1,8 @@
 //! The card of a service: a box on the HTML page with the kind of change, the changed values, and the steps.
 
+use super::super::direction;
+use super::super::lookalikes;
+use super::super::mode::{Mark, Mode};
 use super::super::progress::action_text;
 use super::super::text::count;
 use super::markup::{Markup, clip};
@@ -7,7 +10,7 @@ use super::new_service::NewServiceValues;
 use super::values::Leaf;
 use super::{steps, values};
 use crate::model::{Api, VersionSetName};
-use crate::plan::{Action, Cause, Field, Plan, Risk, ServiceKind, ServicePlan, Target, created_content};
+use crate::plan::{Action, Cause, Field, Plan, Risk, ServiceKind, ServicePlan, Target};
 
 /// The maximum length of a name in a heading, in characters.
 const LONGEST_NAME: usize = 200;
@@ -19,9 +22,9 @@ pub(super) const KINDS: [ServiceKind; 4] =
     [ServiceKind::Create, ServiceKind::Update, ServiceKind::Replace, ServiceKind::Retire];
 
 /// Returns the word for a service's kind of change or, in a drift report, for its kind of drift.
-pub(super) fn word(kind: ServiceKind, is_drift: bool) -> &'static str {
-    match (is_drift, kind) {
-        (false, kind) => self::kind(kind).0,
+pub(super) fn word(kind: ServiceKind, mode: Mode) -> &'static str {
+    match (mode.is_drift(), kind) {
+        (false, kind) => self::kind(kind),
         (true, ServiceKind::Create) => "missing",
         (true, ServiceKind::Update) => "changed",
         (true, ServiceKind::Replace) => "to be replaced",
@@ -29,22 +32,23 @@ pub(super) fn word(kind: ServiceKind, is_drift: bool) -> &'static str {
     }
 }
 
-/// Returns the name of a kind of change, by which the page's script filters, and the symbol of that kind.
-pub(super) fn kind(kind: ServiceKind) -> (&'static str, &'static str) {
+/// Returns the name of a kind of change, by which the page's script filters.
+pub(super) fn kind(kind: ServiceKind) -> &'static str {
     match kind {
-        ServiceKind::Create => ("create", "+"),
-        ServiceKind::Update => ("change", "~"),
-        ServiceKind::Replace => ("replace", "±"),
-        ServiceKind::Retire => ("retire", "−"),
+        ServiceKind::Create => "create",
+        ServiceKind::Update => "change",
+        ServiceKind::Replace => "replace",
+        ServiceKind::Retire => "retire",
     }
 }
 
-fn kind_classes(kind: ServiceKind) -> (&'static str, &'static str) {
-    match kind {
-        ServiceKind::Create => ("card create", "kind create"),
-        ServiceKind::Update => ("card change", "kind change"),
-        ServiceKind::Replace => ("card replace", "kind replace"),
-        ServiceKind::Retire => ("card retire", "kind retire"),
+/// Returns the symbol of a mark, and the classes of a card with this mark and of its label. The classes set the colour.
+fn mark_style(mark: Mark) -> (&'static str, &'static str, &'static str) {
+    match mark {
+        Mark::Added => ("+", "card create", "kind create"),
+        Mark::Changed => ("~", "card change", "kind change"),
+        Mark::Replaced => ("±", "card replace", "kind replace"),
+        Mark::Removed => ("−", "card retire", "kind retire"),
     }
 }
 
@@ -90,7 +94,7 @@ pub(super) struct Deck<'a> {
     pub(super) api: Api,
     pub(super) section: usize,
     pub(super) heading: &'static str,
-    pub(super) is_drift: bool,
+    pub(super) mode: Mode,
 }
 
 /// Writes the cards of all services. The cards of retired and replaced services come first.
@@ -109,23 +113,26 @@ fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
     let flags = Flags::of(deck.plan, service).named();
     let flags: Vec<&str> = flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
     let attributes = [
-        ("class", kind_classes(service.kind).0),
+        ("class", mark_style(deck.mode.mark(service.kind)).1),
         ("id", id),
-        ("data-kind", kind(service.kind).0),
+        ("data-kind", kind(service.kind)),
         ("data-only", &flags.join(" ")),
     ];
     page.element("article", &attributes, |page| {
         head(page, deck, service, &flags);
-        notes(page, service, deck.is_drift);
+        notes(page, service, deck.mode);
         let added = match service.kind {
-            ServiceKind::Create => NewServiceValues::of(created_content(deck.plan, service, deck.api)),
+            ServiceKind::Create => {
+                let content = direction::content(deck.mode, deck.plan, service, deck.api);
+                NewServiceValues::of(deck.mode, content)
+            }
             _ => NewServiceValues::default(),
         };
         let groups = groups(deck, service, &added);
         let lines = groups.iter().flat_map(|group| &group.leaves).map(values::weight);
-        folded(page, lines.sum::<usize>() > MOST_LINES, &groups);
+        folded(page, deck.mode, lines.sum::<usize>() > MOST_LINES, &groups);
         // A drift report has no steps.
-        if !deck.is_drift {
+        if !deck.mode.is_drift() {
             service_steps(page, deck.plan, service);
         }
     });
@@ -133,8 +140,9 @@ fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
 
 fn head(page: &mut Markup, deck: &Deck<'_>, service: &ServicePlan, flags: &[&str]) {
     page.element("header", &[], |page| {
-        let (word, mark) = (word(service.kind, deck.is_drift), kind(service.kind).1);
-        page.element("span", &[("class", kind_classes(service.kind).1)], |page| {
+        let word = word(service.kind, deck.mode);
+        let (mark, _, class) = mark_style(deck.mode.mark(service.kind));
+        page.element("span", &[("class", class)], |page| {
             page.leaf("span", &[("aria-hidden", "true")], mark);
             page.text(" ");
             page.text(word);
@@ -144,7 +152,11 @@ fn head(page: &mut Markup, deck: &Deck<'_>, service: &ServicePlan, flags: &[&str
             page.raw("<span class=\"badge destructive\">destructive</span>");
         }
         if service.adopted {
-            page.leaf("span", &[("class", "badge")], if deck.is_drift { "no owner" } else { "adopted" });
+            page.leaf(
+                "span",
+                &[("class", "badge")],
+                if deck.mode.is_drift() { "no owner" } else { "adopted" },
+            );
         }
         if service.continued {
             page.raw("<span class=\"badge\">continued</span>");
@@ -154,14 +166,14 @@ fn head(page: &mut Markup, deck: &Deck<'_>, service: &ServicePlan, flags: &[&str
         }
         if let Some(id) = &service.id {
             page.leaf("code", &[("class", "id")], id.as_str());
-            if service.kind == ServiceKind::Replace && !deck.is_drift {
+            if service.kind == ServiceKind::Replace && !deck.mode.is_drift() {
                 page.raw("<span class=\"note\">→ new id</span>");
             }
         }
     });
 }
 
-fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
+fn notes(page: &mut Markup, service: &ServicePlan, mode: Mode) {
     let mut note = |text: &str| page.leaf("p", &[("class", "note")], text);
     if service.name.as_str().chars().nth(LONGEST_NAME).is_some() {
         note(&format!("full name: {}", service.name));
@@ -169,24 +181,25 @@ fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
     if let Some(former) = &service.former_name
         && service.kind != ServiceKind::Replace
     {
-        let what = if is_drift { "the live name is" } else { "renamed from" };
+        let what = if mode.is_drift() { "the live name is" } else { "renamed from" };
+        let (former, _) = lookalikes::names(former, &service.name);
         note(&format!("{what} {former}"));
     }
     if service.adopted {
-        note(if is_drift {
+        note(if mode.is_drift() {
             "This service has no owner."
         } else {
             "This service has no owner yet; this plan sets the ownership tag."
         });
     }
     if service.continued {
-        note(if is_drift {
+        note(if mode.is_drift() {
             "A replacement that an earlier run began is unfinished."
         } else {
             "Finishes a replacement that an earlier run began."
         });
     }
-    if is_drift && service.kind == ServiceKind::Retire {
+    if mode.is_drift() && service.kind == ServiceKind::Retire {
         note("This service is owned, but no manifest declares it.");
     }
 }
@@ -201,7 +214,7 @@ struct Group<'a> {
 /// the name of the set.
 fn groups<'a>(deck: &Deck<'a>, service: &'a ServicePlan, added: &'a NewServiceValues) -> Vec<Group<'a>> {
     // An orphan has no manifest that it could be compared with.
-    if deck.is_drift && service.kind == ServiceKind::Retire {
+    if deck.mode.is_drift() && service.kind == ServiceKind::Retire {
         return Vec::new();
     }
     let changed = service.changes.fields.iter().filter(|change| change.field != Field::Name);
@@ -227,23 +240,23 @@ fn groups<'a>(deck: &Deck<'a>, service: &'a ServicePlan, added: &'a NewServiceVa
 fn set_title(deck: &Deck<'_>, service: &ServicePlan, set: &VersionSetName) -> String {
     let what = deck.plan.steps_of(service).find_map(|step| match &step.action {
         Action::WriteVersionSet { name, creates: true, target: Target::Live(_), .. } if name == set => {
-            Some(if deck.is_drift { " (missing)" } else { " (new)" })
+            Some(if deck.mode.is_drift() { " (missing)" } else { " (new)" })
         }
         Action::DeleteVersionSet { name, .. } if name == set => {
-            Some(if deck.is_drift { " (undeclared)" } else { " (deleted)" })
+            Some(if deck.mode.is_drift() { " (undeclared)" } else { " (deleted)" })
         }
         _ => None,
     });
     format!("version set {set}{}", what.unwrap_or_default())
 }
 
-fn folded(page: &mut Markup, folds: bool, groups: &[Group<'_>]) {
+fn folded(page: &mut Markup, mode: Mode, folds: bool, groups: &[Group<'_>]) {
     let inside = |page: &mut Markup| {
         for Group { title, leaves } in groups {
             if let Some(title) = title {
                 page.leaf("p", &[("class", "set")], title);
             }
-            values::list(page, leaves);
+            values::list(page, mode, leaves);
         }
     };
     if !folds {

@@ -1,5 +1,6 @@
 //! The part of a report that must be reviewed first: refusals, conflicts, removals and replacements.
 
+use super::super::Mode;
 use super::super::text::count;
 use super::card::{anchor, kind};
 use super::markup::{Markup, clip};
@@ -15,7 +16,7 @@ const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --ov
     an apply can't detect conflicts, so it overwrites live changes.";
 
 /// Writes the section that must be reviewed first, unless it would have no entries.
-pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, is_drift: bool) {
+pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, mode: Mode) {
     let refused: Vec<&Finding> = plan.findings.iter().filter(|finding| finding.is_refusal()).collect();
     let conflicts: Vec<_> = entries(plan, conflicts);
     let removals: Vec<_> = entries(plan, removals);
@@ -26,7 +27,7 @@ pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, 
     if refused.is_empty() && conflicts.is_empty() && removals.is_empty() && replaced.is_empty() {
         return;
     }
-    let back = if is_drift { " if this drift is reverted" } else { "" };
+    let back = if mode.is_drift() { " if this drift is reverted" } else { "" };
     page.element("section", &[("class", "hazards")], |page| {
         page.leaf(heading, &[], "Review first");
         refusals(page, &refused);
@@ -125,7 +126,7 @@ fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<
                     page.raw(" ");
                     values::short(page, change.before, change.after);
                 }
-                None => page.text(&format!("an apply would {} this service", kind(service.kind).0)),
+                None => page.text(&format!("an apply would {} this service", kind(service.kind))),
             }
             page.raw(" ");
             page.leaf("span", &[("class", "note")], conflict_means(*cause));

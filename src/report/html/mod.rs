@@ -16,6 +16,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use super::direction::directed;
 use super::text::count;
 use super::{Mode, Planned, Section};
 use card::Flags;
@@ -33,15 +34,18 @@ struct Layout {
     part: &'static str,
     /// The heading element of the services, such as `h3`.
     service: &'static str,
-    /// True for a drift report. It describes the current state and announces no changes.
-    is_drift: bool,
+    /// The kind of the report.
+    mode: Mode,
 }
 
 /// Renders a report on one or more environments as an HTML page.
 pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
+    directed(mode, sections, |sections| page(mode, sections))
+}
+
+fn page(mode: Mode, sections: &[Section<'_>]) -> String {
     let mut page = Markup::default();
     let title = title(mode, sections);
-    let is_drift = mode.is_drift();
     page.raw("<!DOCTYPE html>\n");
     page.element("html", &[("lang", "en")], |page| {
         head(page, &title);
@@ -51,15 +55,13 @@ pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
                 page.leaf("p", &[("class", "command")], &format!("amigops {}", mode.command()));
                 page.leaf("h1", &[], &environments(sections));
                 if let [section] = sections {
-                    overview::origin(page, section, is_drift);
+                    overview::origin(page, section, mode);
                 } else {
-                    overview::table(page, sections, is_drift);
+                    overview::table(page, sections, mode);
                 }
             });
-            find(page, sections, is_drift);
-            page.element("main", &[("id", "main"), ("tabindex", "-1")], |page| {
-                parts(page, sections, is_drift)
-            });
+            find(page, sections, mode);
+            page.element("main", &[("id", "main"), ("tabindex", "-1")], |page| parts(page, sections, mode));
             page.element("footer", &[], |page| {
                 page.text("Written by amigops ");
                 page.raw(env!("CARGO_PKG_VERSION"));
@@ -97,17 +99,17 @@ fn head(page: &mut Markup, title: &str) {
 }
 
 /// Writes the search field and the filters. They are hidden until the page's script shows them.
-fn find(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
+fn find(page: &mut Markup, sections: &[Section<'_>], mode: Mode) {
     let plans: Vec<Planned<'_>> = sections.iter().filter_map(|section| section.outcome.ok()).collect();
     let services =
         || plans.iter().flat_map(|one| one.plan.services.iter().map(move |service| (one.plan, service)));
     if services().next().is_none() {
         return;
     }
-    let mut kinds = card::KINDS.map(|kind| (card::kind(kind).0, card::word(kind, is_drift), 0));
+    let mut kinds = card::KINDS.map(|kind| (card::kind(kind), card::word(kind, mode), 0));
     let mut flags = ["destructive", "drift", "conflict", "adopted"].map(|flag| (flag, flag, 0));
     for (plan, service) in services() {
-        let word = card::kind(service.kind).0;
+        let word = card::kind(service.kind);
         kinds.iter_mut().filter(|(kind, ..)| *kind == word).for_each(|(_, _, number)| *number += 1);
         for ((_, _, number), (_, is_set)) in flags.iter_mut().zip(Flags::of(plan, service).named()) {
             *number += usize::from(is_set);
@@ -146,43 +148,44 @@ fn choices(page: &mut Markup, name: &'static str, legend: &'static str, all: &[C
     });
 }
 
-fn parts(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
+fn parts(page: &mut Markup, sections: &[Section<'_>], mode: Mode) {
     if let [section] = sections {
-        return part(page, 0, section, Layout { part: "h2", service: "h3", is_drift });
+        return part(page, 0, section, Layout { part: "h2", service: "h3", mode });
     }
-    for (number, section) in sections.iter().enumerate() {
+    let detailed = sections.iter().enumerate().filter(|(_, section)| overview::has_part(section, mode));
+    for (number, section) in detailed {
         let id = overview::anchor(number);
         page.element("section", &[("class", "environment"), ("id", &id)], |page| {
             page.leaf("h2", &[], &section.origin.environment);
-            overview::origin(page, section, is_drift);
-            part(page, number, section, Layout { part: "h3", service: "h4", is_drift });
+            overview::origin(page, section, mode);
+            part(page, number, section, Layout { part: "h3", service: "h4", mode });
         });
     }
 }
 
 /// Writes the part of the page for one environment.
 fn part(page: &mut Markup, number: usize, section: &Section<'_>, manner: Layout) {
-    let Layout { part: heading, is_drift, .. } = manner;
+    let Layout { part: heading, mode, .. } = manner;
     let plan = match section.outcome {
         Ok(planned) => planned.plan,
-        Err(reason) => return overview::failed(page, heading, reason, is_drift),
+        Err(reason) => return overview::failed(page, heading, reason, mode),
     };
-    if is_drift {
+    if mode.is_drift() {
         overview::verdict(page, plan, section.origin.api);
     } else {
         overview::tiles(page, plan, section.origin.api);
     }
-    hazards::hazards(page, heading, number, plan, is_drift);
-    overview::findings(page, heading, plan, is_drift);
+    hazards::hazards(page, heading, number, plan, mode);
+    overview::findings(page, heading, plan, mode);
     if !plan.services.is_empty() {
         page.element("section", &[("class", "services")], |page| {
             page.leaf(heading, &[], "Services");
             let (api, heading) = (section.origin.api, manner.service);
-            card::cards(page, card::Deck { plan, api, section: number, heading, is_drift });
+            card::cards(page, card::Deck { plan, api, section: number, heading, mode });
             page.raw("<p class=\"nothing\" hidden>No matching services.</p>");
         });
     }
-    if !plan.is_empty() && !is_drift {
+    if !plan.is_empty() && !mode.is_drift() {
         graph::graph(page, heading, number, plan);
     }
     overview::others(page, heading, plan);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::Mode;
 use super::super::values::tag_text;
 use super::super::version_sets::pins;
 use super::values::Leaf;
@@ -11,6 +12,7 @@ use crate::plan::{Field, FieldChange, ServiceChanges, VersionSetField};
 /// The content of a new service, prepared for its card on the HTML page.
 #[derive(Default)]
 pub(super) struct NewServiceValues {
+    mode: Mode,
     content: ServiceChanges,
     /// A JSON list with one string for each tag. `None` if there are no tags.
     tags: Option<Value>,
@@ -20,10 +22,10 @@ pub(super) struct NewServiceValues {
 
 impl NewServiceValues {
     /// Prepares the content of a new service for its card on the HTML page.
-    pub(super) fn of(content: ServiceChanges) -> Self {
+    pub(super) fn of(mode: Mode, content: ServiceChanges) -> Self {
         let tags: Vec<String> = content.fields.iter().filter_map(tag).collect();
         let pins = content.version_sets.iter().map(|set| (set.path(), Value::from(pins(set)))).collect();
-        Self { tags: (!tags.is_empty()).then(|| json!(tags)), pins, content }
+        Self { tags: (!tags.is_empty()).then(|| json!(tags)), pins, mode, content }
     }
 
     /// Returns the values in this order: fields that are neither tags nor settings, tags, settings, pins. Omits model
@@ -38,9 +40,9 @@ impl NewServiceValues {
         fields()
             .filter(is_other)
             .flat_map(Leaf::of_field)
-            .chain(tags.flat_map(|(path, value)| Leaf::of_new_value(path, value)))
+            .chain(tags.flat_map(|(path, value)| Leaf::of_whole_value(self.mode, path, value)))
             .chain(fields().filter(is_setting).flat_map(Leaf::of_field))
-            .chain(pins.flat_map(|(path, value)| Leaf::of_new_value(path, value)))
+            .chain(pins.flat_map(|(path, value)| Leaf::of_whole_value(self.mode, path, value)))
     }
 
     /// Returns the model preferences of each version set that has at least one.
@@ -56,5 +58,5 @@ impl NewServiceValues {
 
 fn tag(change: &FieldChange) -> Option<String> {
     let Field::Tag(key) = &change.field else { return None };
-    Some(tag_text(key, &change.after))
+    Some(tag_text(key, change.only_value()))
 }

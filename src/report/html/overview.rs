@@ -1,7 +1,7 @@
 //! The overview of a plan: its origin, totals and warnings, and the services that this project does not manage.
 
 use super::super::text::count;
-use super::super::{Section, drift, totals};
+use super::super::{Mode, Section, drift, totals};
 use super::markup::{Markup, clip};
 use crate::model::{Api, ServiceId, ServiceName};
 use crate::plan::{Finding, Plan};
@@ -11,9 +11,14 @@ pub(super) fn anchor(section: usize) -> String {
     format!("environment-{section}")
 }
 
+/// Returns true if the environment has its own part in a report on several environments.
+pub(super) fn has_part(section: &Section<'_>, mode: Mode) -> bool {
+    !(mode.is_drift() && drift::is_clean(section))
+}
+
 /// Writes the origin of a plan: the API, the organization, the time, and the commits and services from which the plan
 /// was made.
-pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
+pub(super) fn origin(page: &mut Markup, section: &Section<'_>, mode: Mode) {
     let origin = section.origin;
     page.element("dl", &[("class", "origin")], |page| {
         let mut row = |name: &'static str, value: &str| {
@@ -36,7 +41,7 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
             row("Live", &format!("{} active, {} inactive", plan.active, plan.inactive));
             row("Declared", &count(plan.declared, "service"));
             // A drift report can't be applied, so its fingerprint is of no use.
-            if !planned.fingerprint.is_empty() && !is_drift {
+            if !planned.fingerprint.is_empty() && !mode.is_drift() {
                 row("Fingerprint", planned.fingerprint);
             }
         }
@@ -44,13 +49,13 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
 }
 
 /// Writes the table of environments, with one row of totals for each.
-pub(super) fn table(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
+pub(super) fn table(page: &mut Markup, sections: &[Section<'_>], mode: Mode) {
     page.raw("<nav aria-label=\"Environments\"><div class=\"scroll\" tabindex=\"0\" role=\"region\" ");
     page.raw(
         "aria-label=\"Overview\"><table class=\"overview\"><thead><tr><th scope=\"col\">Environment</th>",
     );
     page.raw("<th scope=\"col\">API</th>");
-    let heads: &[&str] = if is_drift {
+    let heads: &[&str] = if mode.is_drift() {
         &["Verdict", "Missing", "Changed", "To be replaced", "Orphans", "As declared"]
     } else {
         &["Create", "Change", "Replace", "Retire", "Unchanged"]
@@ -61,31 +66,32 @@ pub(super) fn table(page: &mut Markup, sections: &[Section<'_>], is_drift: bool)
     page.raw("</tr></thead>");
     page.element("tbody", &[], |page| {
         for (number, section) in sections.iter().enumerate() {
-            page.element("tr", &[], |page| row(page, number, section, is_drift));
+            page.element("tr", &[], |page| row(page, number, section, mode));
         }
     });
     page.raw("</table></div></nav>");
 }
 
-fn row(page: &mut Markup, number: usize, section: &Section<'_>, is_drift: bool) {
+fn row(page: &mut Markup, number: usize, section: &Section<'_>, mode: Mode) {
     let origin = section.origin;
     page.element("th", &[("scope", "row")], |page| {
-        let link = format!("#{}", anchor(number));
-        page.leaf("a", &[("href", &link)], &clip(&origin.environment, 120));
+        let (name, link) = (clip(&origin.environment, 120), format!("#{}", anchor(number)));
+        if has_part(section, mode) { page.leaf("a", &[("href", &link)], &name) } else { page.text(&name) }
     });
     page.leaf("td", &[], &format!("{}, {}", origin.api.as_str(), origin.organization));
     match section.outcome {
         Ok(planned) => {
-            if is_drift {
+            if mode.is_drift() {
                 page.leaf("td", &[], &drift::cell(planned.plan));
             }
             let summary = &planned.plan.summary;
-            for number in [summary.create, summary.update, summary.replace, summary.retire, summary.unchanged]
-            {
+            let orphans = if mode.is_drift() { planned.plan.orphans.len() } else { 0 };
+            let retired = summary.retire + orphans;
+            for number in [summary.create, summary.update, summary.replace, retired, summary.unchanged] {
                 page.leaf("td", &[("class", if number == 0 { "zero" } else { "some" })], &number.to_string());
             }
         }
-        Err(_) if is_drift => {
+        Err(_) if mode.is_drift() => {
             page.raw("<td colspan=\"6\" class=\"failed\">could not be compared: see below</td>");
         }
         Err(_) => page.raw("<td colspan=\"5\" class=\"failed\">no plan: see below</td>"),
@@ -93,12 +99,12 @@ fn row(page: &mut Markup, number: usize, section: &Section<'_>, is_drift: bool) 
 }
 
 /// Writes the reason why an environment has no plan.
-pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str, is_drift: bool) {
+pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str, mode: Mode) {
     page.element("section", &[("class", "hazards")], |page| {
         page.leaf(
             heading,
             &[],
-            if is_drift { "This environment could not be compared" } else { "No plan could be made" },
+            if mode.is_drift() { "This environment could not be compared" } else { "No plan could be made" },
         );
         page.element("p", &[("class", "reason")], |page| page.lines(reason.trim_end()));
     });
@@ -119,7 +125,7 @@ pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
     });
     page.element("p", &[("class", "estimate")], |page| {
         let cost = totals::estimate(&plan.estimate, api);
-        page.text(&format!("Values are shown as live → declared. Reverting this drift takes {cost}."));
+        page.text(&format!("Values are shown as declared → live. Reverting this drift takes {cost}."));
     });
 }
 
@@ -160,7 +166,7 @@ pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
 }
 
 /// Writes the warnings and the orphans.
-pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is_drift: bool) {
+pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, mode: Mode) {
     // Refusals are not repeated here, because they are listed above.
     let findings: Vec<&Finding> = plan.findings.iter().filter(|finding| !finding.is_refusal()).collect();
     if findings.is_empty() && plan.orphans.is_empty() {
@@ -181,7 +187,7 @@ pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is
         }
         if !plan.orphans.is_empty() {
             let total = count(plan.orphans.len(), "orphan");
-            let what = match is_drift {
+            let what = match mode.is_drift() {
                 true => "drift with --prune",
                 false => "retired with --prune, or with prune: true in amigops.yaml",
             };

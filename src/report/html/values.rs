@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::super::Mode;
 use super::super::causes;
+use super::super::lookalikes::distinct;
 use super::super::shown::ShownChange;
 use super::super::text::count;
 use super::diff::{self, Piece, Row};
@@ -35,10 +37,12 @@ impl<'a> Leaf<'a> {
         Self::of(ShownChange::of_set_field(change, ""), change.cause)
     }
 
-    /// Returns the parts of a value that did not exist before.
-    pub(super) fn of_new_value(path: String, value: &'a Value) -> impl Iterator<Item = Self> {
+    /// Returns the parts of a value of a service that a plan creates. In a drift report, the service is missing, so the
+    /// value is a removed one.
+    pub(super) fn of_whole_value(mode: Mode, path: String, value: &'a Value) -> impl Iterator<Item = Self> {
         static NOTHING: Value = Value::Null;
-        Self::of(ShownChange::of_value(path, &NOTHING, value), None)
+        let (before, after) = if mode.is_drift() { (value, &NOTHING) } else { (&NOTHING, value) };
+        Self::of(ShownChange::of_value(path, before, after), None)
     }
 
     fn of(change: ShownChange<'a>, cause: Option<Cause>) -> impl Iterator<Item = Self> {
@@ -48,7 +52,7 @@ impl<'a> Leaf<'a> {
 
 /// Estimates the number of lines that a changed value takes up in a card.
 pub(super) fn weight(leaf: &Leaf<'_>) -> usize {
-    let whole = size(leaf.shown.before, leaf.shown.after);
+    let whole = size(leaf.shown.before(), leaf.shown.after());
     if whole > MOST_LINES { 1 } else { whole }
 }
 
@@ -62,7 +66,7 @@ fn size(before: &Value, after: &Value) -> usize {
 }
 
 /// Writes a list of changed values, each with its path.
-pub(super) fn list(page: &mut Markup, leaves: &[Leaf<'_>]) {
+pub(super) fn list(page: &mut Markup, mode: Mode, leaves: &[Leaf<'_>]) {
     if leaves.is_empty() {
         return;
     }
@@ -71,7 +75,7 @@ pub(super) fn list(page: &mut Markup, leaves: &[Leaf<'_>]) {
             page.element("div", &[], |page| {
                 page.leaf("dt", &[], &shown.path);
                 page.element("dd", &[], |page| {
-                    value(page, shown.before, shown.after);
+                    value(page, mode, shown.before(), shown.after());
                     if let Some(cause) = cause {
                         page.raw(" ");
                         self::cause(page, *cause);
@@ -96,41 +100,46 @@ pub(super) fn cause(page: &mut Markup, cause: Cause) {
 }
 
 /// Writes a value before and after its change.
-pub(super) fn value(page: &mut Markup, before: &Value, after: &Value) {
+fn value(page: &mut Markup, mode: Mode, before: &Value, after: &Value) {
     let (old, new) = (text(before), text(after));
     let most = if before.is_null() || after.is_null() { LONG_ALONE } else { LONG };
     let is_long = |text: &str| text.contains('\n') || text.chars().nth(most).is_some();
-    if !is_long(&old) && !is_long(&new) {
+    if mode.is_drift() && after.is_null() && !is_long(&old) {
+        page.leaf("del", &[], &clip(&old, most));
+    } else if !is_long(&old) && !is_long(&new) {
         one_line(page, before, after, most);
-    } else if size(before, after) > MOST_LINES {
-        let (old, new) = (whole(before), whole(after));
-        page.element("details", &[], |page| {
-            page.leaf("summary", &[], &lines(before, &old, &new));
-            long(page, before, after, &old, &new);
-        });
     } else {
-        long(page, before, after, &whole(before), &whole(after));
+        let whole = |value: &Value| (!value.is_null()).then(|| whole(value));
+        let (old, new) = (whole(before), whole(after));
+        if size(before, after) <= MOST_LINES {
+            return long(page, mode, old.as_deref(), new.as_deref());
+        }
+        page.element("details", &[], |page| {
+            page.leaf("summary", &[], &lines(old.as_deref(), new.as_deref()));
+            long(page, mode, old.as_deref(), new.as_deref());
+        });
     }
 }
 
-fn long(page: &mut Markup, before: &Value, after: &Value, old: &str, new: &str) {
-    if before.is_null() {
-        page.element("ins", &[("class", "block")], |page| page.lines(new));
-    } else if after.is_null() {
-        page.element("del", &[("class", "block")], |page| page.lines(old));
-    } else {
-        side_by_side(page, old, new);
+fn long(page: &mut Markup, mode: Mode, old: Option<&str>, new: Option<&str>) {
+    match (old, new) {
+        (Some(old), Some(new)) => side_by_side(page, mode, old, new),
+        (None, Some(new)) => page.element("ins", &[("class", "block")], |page| page.lines(new)),
+        (Some(old), None) => page.element("del", &[("class", "block")], |page| page.lines(old)),
+        (None, None) => {}
     }
 }
 
 /// Returns the summary line of a folded value, such as `30 lines → 32 lines`.
-fn lines(before: &Value, old: &str, new: &str) -> String {
+fn lines(old: Option<&str>, new: Option<&str>) -> String {
     let lines = |text: &str| count(text.lines().count(), "line");
-    if before.is_null() { lines(new) } else { format!("{} → {}", lines(old), lines(new)) }
+    old.into_iter().chain(new).map(lines).collect::<Vec<_>>().join(" → ")
 }
 
 /// Writes a value before and after its change in one line. Values that are too long are clipped.
 pub(super) fn short(page: &mut Markup, before: &Value, after: &Value) {
+    let escaped = distinct(before, after);
+    let (before, after) = escaped.as_ref().map_or((before, after), |(before, after)| (before, after));
     one_line(page, before, after, LONG);
 }
 
@@ -163,9 +172,14 @@ fn whole(value: &Value) -> String {
 }
 
 /// Writes two long values side by side, and marks the lines and words that differ.
-fn side_by_side(page: &mut Markup, before: &str, after: &str) {
+fn side_by_side(page: &mut Markup, mode: Mode, before: &str, after: &str) {
     page.element("table", &[("class", "beside")], |page| {
-        page.raw("<thead><tr><th scope=\"col\">Live now</th><th scope=\"col\">As declared</th></tr></thead>");
+        let heads = if mode.is_drift() { ["As declared", "Live now"] } else { ["Live now", "As declared"] };
+        page.element("thead", &[], |page| {
+            page.element("tr", &[], |page| {
+                heads.iter().for_each(|head| page.leaf("th", &[("scope", "col")], head));
+            });
+        });
         page.element("tbody", &[], |page| {
             for row in diff::rows(before, after) {
                 page.element("tr", &[], |page| self::row(page, &row));

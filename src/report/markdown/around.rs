@@ -23,7 +23,7 @@ pub(super) fn heading(mode: Mode, section: &Section<'_>) -> String {
 pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
     let lines = limit_lines(reason, room.saturating_sub(1_000));
     let what =
-        if words.is_drift { "This environment could not be compared" } else { "No plan could be made" };
+        if words.is_drift() { "This environment could not be compared" } else { "No plan could be made" };
     format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
 }
 
@@ -62,7 +62,7 @@ pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> Strin
         plan.declared
     );
     let cost = estimate(&plan.estimate, origin.api);
-    let _ = match (plan.is_empty(), words.is_drift) {
+    let _ = match (plan.is_empty(), words.is_drift()) {
         (true, false) => {
             writeln!(out, "**Nothing to do:** {} as declared.\n", services_are(plan.summary.unchanged))
         }
@@ -72,7 +72,7 @@ pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> Strin
         (false, false) => writeln!(out, "{}\n\n{cost}\n", table(plan)),
         (false, true) => writeln!(
             out,
-            "**Drift:** {}\n\nBelow, `-` is the live value and `+` the declared value. Reverting this drift takes {cost}.\n",
+            "**Drift:** {}\n\nBelow, `-` is the declared value and `+` the live value. Reverting this drift takes {cost}.\n",
             drift::counts(plan)
         ),
     };

@@ -11,12 +11,14 @@ use super::words::Words;
 use crate::model::{Api, Retire};
 use crate::plan::{
     Action, Cause, ChangePath, ChangedValue, Field, FieldChange, Plan, ServiceChanges, ServiceKind,
-    ServicePlan, Step, VersionSetChange, VersionSetField, created_content,
+    ServicePlan, Step, VersionSetChange, VersionSetChangeKind, VersionSetField,
 };
 use crate::report::causes;
+use crate::report::direction;
+use crate::report::short_value::short_value;
 use crate::report::shown::ShownChange;
 use crate::report::text::count;
-use crate::report::values::{is_long, line_changes, short_value};
+use crate::report::values::{is_long, line_changes};
 use crate::report::version_sets::pins;
 
 /// The maximum length of the path of a changed value, in characters.
@@ -66,10 +68,10 @@ impl Diff {
         let Shown { plan, api, service: shown } = shown;
         let mut diff = Self { lines: Vec::new(), most, hidden: 0, width, cause: None };
         diff.remarks(words, plan, shown);
-        match (shown.kind, words.is_drift) {
-            (ServiceKind::Create, _) => diff.created(&created_content(plan, shown, api)),
+        match (shown.kind, words.is_drift()) {
+            (ServiceKind::Create, _) => diff.whole(&direction::content(words.mode, plan, shown, api)),
             // An orphan has no manifest that it could be compared with.
-            (ServiceKind::Retire, true) => diff.push("!", "in no manifest"),
+            (ServiceKind::Retire, true) => diff.push("+", "live and owned by this project, in no manifest"),
             _ => diff.changes(words, plan, shown),
         }
         if diff.hidden > 0 {
@@ -88,8 +90,8 @@ impl Diff {
             self.change(&change);
             let forces = matches!(&change.path, ChangePath::Field(field) if field.is_reference());
             if forces && shown.kind == ServiceKind::Replace {
-                let what = if words.is_drift {
-                    "only a new service can revert this"
+                let what = if words.is_drift() {
+                    "reverting this requires a new service"
                 } else {
                     "forces a new service"
                 };
@@ -111,7 +113,7 @@ impl Diff {
         if let Some(cause) = shown.cause {
             self.push("!", cause_text(cause));
         }
-        if words.is_drift {
+        if words.is_drift() {
             return self.differing(plan, shown);
         }
         if shown.adopted {
@@ -158,29 +160,30 @@ impl Diff {
         }
     }
 
-    /// Adds the content of a new service. Its settings come last.
-    fn created(&mut self, content: &ServiceChanges) {
+    /// Adds the content of a whole service, which is new or missing. Its settings come last.
+    fn whole(&mut self, content: &ServiceChanges) {
         let is_setting = |change: &&FieldChange| matches!(change.field, Field::Setting(_));
         let (settings, fields): (Vec<_>, Vec<_>) = content.fields.iter().partition(is_setting);
-        fields.into_iter().for_each(|change| self.added_field(change));
-        content.version_sets.iter().for_each(|set| self.added_set(set));
-        settings.into_iter().for_each(|change| self.added_field(change));
+        fields.into_iter().for_each(|change| self.whole_field(change));
+        content.version_sets.iter().for_each(|set| self.whole_set(set));
+        settings.into_iter().for_each(|change| self.whole_field(change));
     }
 
-    fn added_field(&mut self, change: &FieldChange) {
+    fn whole_field(&mut self, change: &FieldChange) {
         let is_tag = matches!(change.field, Field::Tag(_));
         // An empty description can be omitted, but a tag has a meaning even without a value.
-        if is_tag || change.after.as_str() != Some("") {
-            self.leaves(change.field.to_string(), &Value::Null, &change.after);
+        if is_tag || change.only_value().as_str() != Some("") {
+            self.leaves(change.field.to_string(), &change.before, &change.after);
         }
     }
 
-    /// Adds the lines for a new version set: one with its pins, and then one for each value of its model preferences.
-    fn added_set(&mut self, set: &VersionSetChange) {
-        self.push("+", &format!("{}: {}", set.path(), pins(set)));
+    /// Adds the lines for a version set of a whole service: one with its pins, and then one for each value of its model preferences.
+    fn whole_set(&mut self, set: &VersionSetChange) {
+        let mark = if set.kind == VersionSetChangeKind::Deleted { "-" } else { "+" };
+        self.push(mark, &format!("{}: {}", set.path(), pins(set)));
         let is_preference = |change: &&FieldChange<_>| matches!(change.field, VersionSetField::Preference(_));
         for change in set.fields.iter().filter(is_preference) {
-            self.leaves(format!("{}.{}", set.path(), change.field), &Value::Null, &change.after);
+            self.leaves(format!("{}.{}", set.path(), change.field), &change.before, &change.after);
         }
     }
 
@@ -193,16 +196,16 @@ impl Diff {
     }
 
     fn leaves(&mut self, path: String, before: &Value, after: &Value) {
-        for mut leaf in ShownChange::of_value(path, before, after).leaves() {
-            leaf.path = short(&leaf.path, PATH);
-            match (leaf.before, leaf.after) {
+        for leaf in ShownChange::of_value(path, before, after).leaves() {
+            let path = short(&leaf.path, PATH);
+            match (leaf.before(), leaf.after()) {
                 (Value::String(before), Value::String(after)) if is_long(before) || is_long(after) => {
-                    self.text(&leaf.path, before, after);
+                    self.text(&path, before, after);
                 }
-                (Value::Array(before), Value::Array(after)) => self.list(&leaf.path, before, after),
+                (Value::Array(before), Value::Array(after)) => self.list(&path, before, after),
                 (before, after) => {
-                    self.value("-", &leaf.path, before);
-                    self.value("+", &leaf.path, after);
+                    self.value("-", &path, before);
+                    self.value("+", &path, after);
                 }
             }
         }

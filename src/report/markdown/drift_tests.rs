@@ -33,13 +33,13 @@ fn a_drift_report_has_a_verdict() {
 
     **Drift:** 1 of 3 declared services differs from the manifests (1 changed)
 
-    Below, `-` is the live value and `+` the declared value. Reverting this drift takes 2 requests, about 1 s.
+    Below, `-` is the declared value and `+` the live value. Reverting this drift takes 2 requests, about 1 s.
 
     <details><summary>changed <code>Changed</code></summary>
 
     ```diff
-    - description: The service Changed
-    + description: As declared
+    - description: As declared
+    + description: The service Changed
     ```
 
     </details>
@@ -71,9 +71,9 @@ fn a_drift_report_describes_the_current_state() {
         "### Reverting would replace: 2\n",
         "<summary>missing <code>Meet &amp; Greet</code>",
         "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base branch keeps the live \
-         value, but this branch would revert it; merge the base branch first\n! in no manifest\n```",
+         value, but this branch would revert it; merge the base branch first\n+ live and owned by this project, in no manifest\n```",
         "! version set old is in no manifest\n",
-        "! changed agent: only a new service can revert this\n",
+        "! changed agent: reverting this requires a new service\n",
         "They count as drift with `--prune`.",
     ] {
         assert!(text.contains(said), "{said}\n{text}");
@@ -116,6 +116,7 @@ fn the_drift_overview_has_a_verdict_for_each_environment() {
     | `sandbox` | | | | | | **could not be compared** |
     ");
     assert!(rest.contains("> **This environment could not be compared.**"), "{rest}");
+    assert!(!rest.contains("`staging`"), "a clean environment has no part: {rest}");
 }
 
 #[test]

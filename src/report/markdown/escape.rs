@@ -4,7 +4,7 @@
 //! untrusted text is always written in them. The only exception is text that [`prose`] finds to be free of special
 //! characters.
 
-use crate::report::text::{visible, width, without_commands};
+use crate::report::text::{visible, without_commands};
 
 /// The size after which `label` clips a name, in bytes.
 const LABEL: usize = 60;
@@ -21,7 +21,7 @@ pub(super) fn clean(text: &str) -> String {
 /// Returns the text in one line. If it is longer than `most` characters, the rest is replaced by the number of hidden
 /// characters. The hidden part is only counted, so that a huge text costs little time.
 pub(super) fn short(text: &str, most: usize) -> String {
-    let all = width(text);
+    let all = text.chars().count();
     if all <= most {
         return clean(text);
     }
@@ -50,7 +50,7 @@ pub(super) fn code_within(text: &str, most: usize) -> String {
 pub(super) fn label(text: &str) -> String {
     let text = short(text, 4 * LABEL);
     let end = (0..=text.len().min(LABEL)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    code(&short(&text, text.get(..end).map_or(0, width)))
+    code(&short(&text, text.get(..end).map_or(0, |head| head.chars().count())))
 }
 
 /// Returns a name as a code span for a table cell. Pipes are replaced, because renderers disagree on the meaning of a
@@ -83,7 +83,7 @@ pub(super) fn html(text: &str) -> String {
 pub(super) fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let balanced = parts.len() % 2 == 1;
-    if !balanced || width(text) > SENTENCE || !parts.iter().step_by(2).all(|part| is_plain(part)) {
+    if !balanced || text.chars().count() > SENTENCE || !parts.iter().step_by(2).all(|part| is_plain(part)) {
         return code(text);
     }
     let shown =

@@ -11,7 +11,8 @@ use crate::plan::{
     Action, Cause, ChangedValue, Field, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, StepId,
     conflicts_of,
 };
-use crate::report::values::short_value;
+use crate::report::lookalikes::distinct;
+use crate::report::short_value::short_value;
 
 /// The maximum length of a value in a sentence, in characters.
 const VALUE: usize = 60;
@@ -50,7 +51,7 @@ pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
             title: words.replacements,
             noun: "replacement",
             meaning: words.replaced_means,
-            items: replacements(plan),
+            items: replacements(words, plan),
         },
         List {
             title: "Conflicts",
@@ -93,7 +94,7 @@ pub(super) fn removal(step: &Step) -> Item {
     Item { sentence: format!("{sentence}{reason}"), names }
 }
 
-fn replacements(plan: &Plan) -> Vec<Item> {
+fn replacements(words: &Words, plan: &Plan) -> Vec<Item> {
     let replaced = plan.services.iter().filter(|shown| shown.kind == ServiceKind::Replace);
     replaced
         .map(|shown| {
@@ -105,7 +106,11 @@ fn replacements(plan: &Plan) -> Vec<Item> {
             for change in shown.changes.fields.iter().filter(|change| change.field.is_reference()) {
                 let noun = if change.field == Field::Agent { "agent" } else { "context graph" };
                 let values = from_to(&change.before, &change.after);
-                sentence.push_str(&format!(": the changed {noun} {values} forces a new service"));
+                sentence.push_str(&if words.is_drift() {
+                    format!(": only a new service can revert the changed {noun} {values}")
+                } else {
+                    format!(": the changed {noun} {values} forces a new service")
+                });
             }
             if shown.continued {
                 sentence.push_str("; this continues an unfinished replacement");
@@ -166,6 +171,8 @@ fn refusals(plan: &Plan) -> Vec<Item> {
 }
 
 fn from_to(before: &Value, after: &Value) -> String {
+    let escaped = distinct(before, after);
+    let (before, after) = escaped.as_ref().map_or((before, after), |(before, after)| (before, after));
     let value = |value: &Value| match value {
         Value::String(text) if !text.is_empty() => code(&short(text, VALUE)),
         value => code(&short(&short_value(value), VALUE)),

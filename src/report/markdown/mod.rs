@@ -22,6 +22,7 @@ use std::fmt::Write as _;
 use self::escape::cell;
 use self::section::Part;
 use self::words::Words;
+use super::direction::directed;
 use super::{Mode, Section, drift};
 use crate::plan::{Finding, Plan, Risk};
 
@@ -37,10 +38,10 @@ const MOST_ROWS: usize = 80;
 
 /// Renders a report on one environment, or a report on several environments with a table of all of them.
 pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
-    match sections {
+    directed(mode, sections, |sections| match sections {
         [one] => section::render(mode, one, MOST - WARNING).text,
         several => combined(mode, several),
-    }
+    })
 }
 
 fn combined(mode: Mode, sections: &[Section<'_>]) -> String {
@@ -48,7 +49,9 @@ fn combined(mode: Mode, sections: &[Section<'_>]) -> String {
     let table = overview(words, sections);
     let mut out = format!("# amigops {} · {} environments\n\n", mode.command(), sections.len());
     let room = MOST.saturating_sub(out.len() + table.len() + 2 * WARNING);
-    let parts = parts(mode, &choose_environments(sections, MOST_PARTS), room);
+    let detailed: Vec<Section<'_>> =
+        sections.iter().filter(|section| !(mode.is_drift() && drift::is_clean(section))).copied().collect();
+    let parts = parts(mode, &choose_environments(&detailed, MOST_PARTS), room);
     let unlisted: usize = parts.iter().map(|part| part.unlisted).sum();
     if unlisted > 0 {
         let _ = writeln!(
@@ -62,7 +65,7 @@ fn combined(mode: Mode, sections: &[Section<'_>]) -> String {
     for part in &parts {
         let _ = writeln!(out, "\n{}", part.text.trim_end());
     }
-    let hidden = sections.len() - parts.len();
+    let hidden = detailed.len() - parts.len();
     if hidden > 0 {
         let _ = writeln!(
             out,
@@ -111,7 +114,7 @@ fn parts(mode: Mode, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
 
 /// Renders the table of environments, with one row of totals for each.
 fn overview(words: &Words, sections: &[Section<'_>]) -> String {
-    let heads = if words.is_drift {
+    let heads = if words.is_drift() {
         ["missing", "changed", "to be replaced", "orphans", "version sets undeclared"]
     } else {
         ["create", "change", "replace", "retire", "version sets deleted"]
@@ -123,7 +126,9 @@ fn overview(words: &Words, sections: &[Section<'_>]) -> String {
             Err(_) => writeln!(out, "| {name} | | | | | | **{}** |", words.no_plan),
             Ok(planned) => {
                 let sum = &planned.plan.summary;
-                let word = match (words.is_drift, planned.plan.is_empty()) {
+                let orphans =
+                    if words.is_drift() { sum.retire + planned.plan.orphans.len() } else { sum.retire };
+                let word = match (words.is_drift(), planned.plan.is_empty()) {
                     (true, true) => drift::cell(planned.plan),
                     (true, false) => format!("**{}**", drift::cell(planned.plan)),
                     (false, is_empty) => if is_empty { "nothing to do" } else { "" }.to_owned(),
@@ -131,7 +136,7 @@ fn overview(words: &Words, sections: &[Section<'_>]) -> String {
                 writeln!(
                     out,
                     "| {name} | {} | {} | {} | {} | {} | {word} |",
-                    sum.create, sum.update, sum.replace, sum.retire, sum.version_sets_deleted
+                    sum.create, sum.update, sum.replace, orphans, sum.version_sets_deleted
                 )
             }
         };

@@ -146,7 +146,7 @@ impl<'a> Page<'a> {
         let in_plan = Shown { plan: self.plan(), api: self.section.origin.api, service: shown };
         let diff = Diff::of(self.words, in_plan, width, lines);
         // A drift report has no steps.
-        let by_steps = shown.kind == ServiceKind::Replace && !self.words.is_drift;
+        let by_steps = shown.kind == ServiceKind::Replace && !self.words.is_drift();
         if diff.lines.is_empty() && !by_steps {
             return;
         }
@@ -270,7 +270,7 @@ impl<'a> Page<'a> {
     fn graph(&mut self, wanted: bool) {
         let plan = self.plan();
         let steps = plan.steps.len();
-        if steps < 2 || self.words.is_drift {
+        if steps < 2 || self.words.is_drift() {
             return;
         }
         if wanted && steps <= MOST_STEPS {
@@ -301,7 +301,7 @@ impl<'a> Page<'a> {
         if let Some(base) = &origin.base {
             parts.push(format!("base {} ({})", label(&base.reference), short(&base.commit)));
         }
-        if !self.planned.fingerprint.is_empty() && !self.plan().is_empty() && !self.words.is_drift {
+        if !self.planned.fingerprint.is_empty() && !self.plan().is_empty() && !self.words.is_drift() {
             parts.push(format!("plan {}", short(self.planned.fingerprint)));
         }
         if self.shortened {

@@ -8,7 +8,7 @@ use crate::report::Mode;
 
 /// The strings of one kind of report.
 pub(super) struct Words {
-    pub(super) is_drift: bool,
+    pub(super) mode: Mode,
     /// The command that shows the complete report.
     pub(super) command: &'static str,
     /// The beginning of the warning that counts refusals, removals, replacements and conflicts.
@@ -23,7 +23,7 @@ pub(super) struct Words {
 }
 
 static PLAN: Words = Words {
-    is_drift: false,
+    mode: Mode::Plan,
     command: "amigops plan",
     alarm: "",
     removals: "Removals",
@@ -38,7 +38,7 @@ static PLAN: Words = Words {
 };
 
 static DRIFT: Words = Words {
-    is_drift: true,
+    mode: Mode::Drift,
     command: "amigops drift",
     alarm: "Reverting this drift would cause: ",
     removals: "Reverting would remove",
@@ -56,9 +56,14 @@ impl Words {
         if mode.is_drift() { &DRIFT } else { &PLAN }
     }
 
+    /// Returns true if the report is about drift.
+    pub(super) fn is_drift(&self) -> bool {
+        self.mode.is_drift()
+    }
+
     /// Returns the word for a service's kind of change or, in a drift report, for its kind of drift.
     pub(super) fn kind(&self, kind: ServiceKind) -> &'static str {
-        match (self.is_drift, kind) {
+        match (self.is_drift(), kind) {
             (false, ServiceKind::Create) => "create",
             (false, ServiceKind::Update) => "change",
             (false, ServiceKind::Replace) => "replace",

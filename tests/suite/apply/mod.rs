@@ -72,14 +72,14 @@ on_both_apis! {
             Api::Platform => "1 of 3 steps done, 1 failed, 1 not attempted",
         };
         assert!(run.stderr.contains(summary), "{}", run.stderr);
-        let end = run.stderr.split("✗ First: create").last().unwrap();
+        let (before, end) = run.stderr.rsplit_once("✗ First: create").unwrap();
         assert!(end.contains("the model is unknown") && end.contains("    → "), "{}", run.stderr);
         let waits = "· Second: create: not attempted (blocked by `First: create`, which failed)";
-        assert!(end.contains(waits), "{}", run.stderr);
+        assert!(before.contains(waits), "failures come last: {}", run.stderr);
         assert_eq!(lab.services().len(), 1);
         // Without warnings, unfinished steps are still reported.
         let run = lab.run(&["apply", "--auto-approve", "--quiet"]).expect(4);
-        assert!(run.stderr.starts_with("✗ First: create: ") && run.stderr.contains(waits), "{}", run.stderr);
+        assert!(run.stderr.contains("\n✗ First: create: ") && run.stderr.starts_with("· ") && run.stderr.contains(waits), "{}", run.stderr);
         lab.remove_hooks();
         lab.apply().expect(0);
         lab.expect_converged();

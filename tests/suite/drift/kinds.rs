@@ -14,7 +14,7 @@ const KINDS: &[Kind] = &[
         |lab| lab.change(&lab.active("Desk").id, |desk| desk.description = "edited by hand".to_owned()),
         &[
             "~ Desk",
-            "edited by hand → The Desk",
+            "The Desk → edited by hand",
             "Drift: 1 of 2 declared services differs from the manifests (1 changed)",
         ],
     ),
@@ -24,7 +24,7 @@ const KINDS: &[Kind] = &[
                 desk.tags.insert("tier".to_owned(), Some("silver".to_owned()));
             });
         },
-        &["~ Desk", "tags.tier", "silver → gold"],
+        &["~ Desk", "tags.tier", "gold → silver"],
     ),
     (
         |lab| {
@@ -32,7 +32,7 @@ const KINDS: &[Kind] = &[
                 desk.tags.remove("managed_by");
             });
         },
-        &["~ Desk", "adopted"],
+        &["~ Desk", "owner                    none", "tags.managed_by", " → none\n"],
     ),
     (
         |lab| {
@@ -40,7 +40,7 @@ const KINDS: &[Kind] = &[
                 desk.version_sets.get_mut("release").unwrap().agent_version = Some(3);
             });
         },
-        &["~ version set release", "agent_version", "3 → 2", "version sets: 1 changed"],
+        &["~ version set release", "agent_version", "2 → 3", "version sets: 1 changed"],
     ),
     (
         |lab| {
@@ -49,23 +49,27 @@ const KINDS: &[Kind] = &[
                 desk.version_sets.insert("extra".to_owned(), set);
             });
         },
-        &["+ version set dev", "- version set extra", "version sets: 1 missing, 1 undeclared"],
+        &[
+            "    - version set dev          (agent 1, graph latest)\n",
+            "    + version set extra        (agent 1, graph latest)\n",
+            "version sets: 1 missing, 1 undeclared",
+        ],
     ),
     (
         |lab| lab.change(&lab.active("Desk").id, |desk| desk.is_active = false),
-        &["~ Desk", "active", "false → true"],
+        &["~ Desk", "active", "true → false"],
     ),
-    (|lab| remove(lab, "Desk"), &["+ Desk", "1 missing"]),
+    (|lab| remove(lab, "Desk"), &["- Desk", "1 missing"]),
     (
         |lab| lab.change(&lab.active("Shop").id, |shop| shop.name = "Shop 2".to_owned()),
-        &["+ Shop", "1 orphan (owned, but in no manifest): Shop 2", "1 missing"],
+        &["- Shop", "1 orphan (owned, but in no manifest): Shop 2", "1 missing"],
     ),
     (
         |lab| {
             let two = lab.agent_id("Two");
             lab.change(&lab.active("Shop").id, |shop| shop.agent_id = two);
         },
-        &["Shop", "agent", "Two → One"],
+        &["Shop", "agent", "One → Two"],
     ),
 ];
 
@@ -136,6 +140,35 @@ on_both_apis! {
         let run = lab.run(&["drift"]).expect(1);
         assert_eq!(run.stdout, "");
         assert!(run.stderr.contains("403"), "{}", run.stderr);
+    }
+
+    fn values_that_look_the_same_are_escaped(api: Api) {
+        let lab = applied_lab(api);
+        lab.change(&lab.active("Desk").id, |desk| desk.description = "The\u{a0}Desk".to_owned());
+        let escaped = "The\\u{a0}Desk";
+        let drift = lab.run(&["drift"]).expect(2);
+        assert!(drift.stdout.contains(&format!("The Desk → {escaped}\n")), "{}", drift.stdout);
+        let plan = lab.run(&["plan"]).expect(0);
+        assert!(plan.stdout.contains(&format!("{escaped} → The Desk\n")), "{}", plan.stdout);
+        let markdown = lab.run(&["drift", "--format", "markdown"]).expect(2).stdout;
+        let lines = format!("\n- description: The Desk\n+ description: {escaped}\n");
+        assert!(markdown.contains(&lines), "{markdown}");
+        let html = lab.run(&["drift", "--format", "html"]).expect(2).stdout;
+        assert!(html.contains(&format!("<del>The Desk</del> → <ins>{escaped}</ins>")), "{html}");
+        // JSON has the texts as they are.
+        let json = lab.run(&["drift", "--format", "json"]).expect(2).stdout;
+        assert!(!json.contains("\\\\u{a0}") && json.contains("The\u{a0}Desk\""), "{json}");
+    }
+
+    fn options_that_relax_a_guardrail_are_unknown(api: Api) {
+        let lab = applied_lab(api);
+        for args in [&["--max-removals", "3"][..], &["--allow-protected"], &["--take-over", "sisters"]] {
+            let run = lab.run(&[&["drift"], args].concat()).expect(1);
+            let error = format!("error: unexpected argument '{}' found\n", args[0]);
+            assert!(run.stderr.contains(&error) && !run.stderr.contains("tip:"), "{}", run.stderr);
+        }
+        let help = lab.run(&["drift", "--help"]).expect(0).stdout;
+        assert!(!help.contains("--max-removals") && help.contains("--prune"), "{help}");
     }
 
     fn only_restricts_the_services(api: Api) {

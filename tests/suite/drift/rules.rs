@@ -19,7 +19,7 @@ on_both_apis! {
         lab.change(&lab.active("Shop").id, |shop| shop.description = "edited".to_owned());
         lab.run(&["plan"]).expect(3);
         let run = lab.run(&["drift"]).expect(2);
-        assert!(run.stdout.contains("Two → One") && run.stdout.contains("edited → The Shop"), "{}", run.stdout);
+        assert!(run.stdout.contains("One → Two") && run.stdout.contains("The Shop → edited"), "{}", run.stdout);
         let told = match api {
             // The set goes with the old service.
             Api::Classic => "⚠ Desk: an apply would be refused: `Desk` would be replaced, but `guardrails.protected` lists it",
@@ -58,7 +58,7 @@ on_both_apis! {
         let run = lab.run(&["drift", "--prune"]).expect(2);
         assert!(run.stdout.lines().next().unwrap().ends_with(" · drift: 2 orphans"), "{}", run.stdout);
         assert!(run.stdout.contains("⚠ Old: an apply would be refused: `Old` would be retired"), "{}", run.stdout);
-        assert!(run.stdout.contains("- Summer"), "{}", run.stdout);
+        assert!(run.stdout.contains("+ Summer"), "{}", run.stdout);
         assert!(run.stdout.contains("0 of 2 declared services differ") && run.stdout.contains("2 orphans in no manifest"), "{}", run.stdout);
     }
 
@@ -74,13 +74,13 @@ on_both_apis! {
         let parts = [
             "⚠ Desk: an apply would be refused: `Desk` (",
             "belongs to another project: its tag `managed_by` has the value `sisters␛[2J`",
-            "theirs now → The Desk",
-            "edited → The Shop",
+            "The Desk → theirs now",
+            "The Shop → edited",
             "Drift: 2 of 2 declared services differ",
         ];
         for part in parts {
             assert!(run.stdout.contains(part), "{part:?}:\n{}", run.stdout);
         }
-        assert!(!run.stdout.contains("has no owner yet"), "{}", run.stdout);
+        assert!(!run.stdout.contains("owner   "), "{}", run.stdout);
     }
 }

@@ -27,8 +27,7 @@ fn is_active(lab: &Lab, name: &str) -> bool {
     lab.services().iter().any(|service| service.name == name && service.is_active)
 }
 
-const LISTED: &str =
-    "1 orphan (owned, but in no manifest): Summer — retire with --prune, or with `prune: true` in amigops.yaml";
+const LISTED: &str = "1 orphan (owned, but in no manifest): Summer — retire with --prune, or with `prune: true` in amigops.yaml";
 
 on_both_apis! {
     fn the_key_retires_orphans_and_the_environment_wins(api: Api) {
