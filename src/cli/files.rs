@@ -134,7 +134,7 @@ fn temporary(path: &Path, builder: &tempfile::Builder<'_, '_>) -> io::Result<tem
 }
 
 /// Returns the problem with the directory of a file, or `None` if the directory is usable.
-fn check_directory(path: &Path) -> Option<String> {
+pub(super) fn check_directory(path: &Path) -> Option<String> {
     let directory = directory_of(path);
     let name = directory.display();
     match directory.metadata() {

@@ -76,6 +76,9 @@ pub(super) fn write(path: &Path, document: &PlanDocument) -> Result<(), Failure>
 ///
 /// Fails if the file exists and is not a plan.
 fn find_target(path: &Path) -> Result<PathBuf, Failure> {
+    if let Some(problem) = files::check_directory(path) {
+        return Err(unwritable(path, &io::Error::other(problem).into()));
+    }
     let target = user_file::find_target(path).map_err(|error| unwritable(path, &error))?;
     match is_plan_or_empty(&target) {
         Err(PathError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(target),

@@ -72,8 +72,8 @@ fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize
 /// Renders the message that a request is waiting because of a rate limit.
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
-        Some(limit) => format!("is limited to {limit} a minute"),
-        None => "is rate-limited by the server".to_owned(),
+        Some(limit) => format!("is limited to {limit} requests a minute"),
+        None => "is rate-limited, and the server refuses requests for now".to_owned(),
     };
     let words = format!("waiting {}: `{}` {why}", seconds(wait), endpoint.label());
     format!("{} {words}", styled(CHANGED, "⏳"))
@@ -87,15 +87,14 @@ pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
 
 /// Renders the message that amigops is checking whether a request with an unknown outcome was applied.
 pub fn looking(endpoint: Endpoint, error: &str) -> String {
-    let words = retried(endpoint, error, "checking whether it was applied");
+    let words = retried(endpoint, error, "checking whether the request was applied");
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-/// Returns what happened to a request and what follows. Shortens the error, so that the line fits a terminal.
+/// Returns what happened to a request and what follows. The error is not shortened, because it is the reason, and no
+/// later line repeats it.
 fn retried(endpoint: Endpoint, error: &str, next: &str) -> String {
-    let (before, after) = (format!("{}: ", endpoint.label()), format!("; {next}"));
-    let room = TERMINAL.saturating_sub(2 + width(&before) + width(&after));
-    format!("{before}{}{after}", shortened(&visible(error), room))
+    format!("{}: {}; {next}", endpoint.label(), visible(error))
 }
 
 /// Returns a duration as text, such as `1.5 s`.

@@ -36,7 +36,11 @@ fn a_refused_key_is_not_retried() {
     lab.manifests(&service("Desk", ""));
     lab.before(on_first(is_create, answer(401, r#"{"detail":"revoked"}"#)));
     let run = lab.apply().expect(4);
-    assert!(run.stderr.contains("401 revoked") && run.stderr.contains("PLATFORM_API_KEY"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("401 revoked") && run.stderr.contains("workspace: check AMIGO_API_KEY, and"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(lab.writes().len(), 1);
     lab.apply().expect(0);
 }
@@ -125,7 +129,7 @@ on_both_apis! {
         let run = plan(&[complete, &both].concat()).expect(1);
         assert!(run.stderr.contains("both AMIGO_API_KEY and AMIGO_API_KEY_FILE are set"), "{}", run.stderr);
         let run = plan(&[complete, &[("AMIGO_API_KEY_FILE", "nowhere")]].concat()).expect(1);
-        assert!(run.stderr.contains("can't read the file `nowhere` that the variable AMIGO_API_KEY_FILE names"), "{}", run.stderr);
+        assert!(run.stderr.contains("can't read the file `nowhere`, which AMIGO_API_KEY_FILE names"), "{}", run.stderr);
     }
 
     fn misleading_addresses_are_refused_and_not_printed(api: Api) {
