@@ -38,7 +38,7 @@ pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, 
     let mut reason = "the edit would also change other parts of the file";
     for texts in [Texts::Natural, Texts::Quoted] {
         let Some(edited) = attempt(&plain, &target, change, texts) else {
-            reason = "the YAML editor can't handle this file";
+            reason = "amigops can't edit this file in place";
             continue;
         };
         let Ok(edited_root) = parse_single(&edited) else { continue };

@@ -80,7 +80,7 @@ fn check_key(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules<'_>) {
         problems.push(
             Problem::error(Code::OwnTag, key.span, format!("amigops writes the tag `{name}` itself"))
                 .label(purpose)
-                .help("remove this tag here: amigops keeps its own tags, whatever a manifest declares"),
+                .help("remove this tag from the manifest; amigops manages its own tags"),
         );
     } else if name.is_empty() {
         problems.push(Problem::error(Code::BadText, key.span, "a tag's key is empty"));

@@ -142,7 +142,11 @@ const FORWARDING: &[SettingField] = &[
 pub const VOICE_CONFIG: &[SettingField] = &[
     optional("tts_model", Kind::OneOf(&["sonic-turbo", "sonic-3"]), "the text-to-speech model"),
     optional("max_buffer_delay_ms", INTEGER, "the maximum time to buffer speech, in milliseconds"),
-    optional("eager_eot_threshold", NUMBER, "the confidence at which a turn counts as finished early"),
+    optional(
+        "eager_eot_threshold",
+        NUMBER,
+        "the confidence from which the caller's turn is treated as finished early",
+    ),
     optional("eot_timeout_ms", INTEGER, "the silence that ends a turn, in milliseconds"),
     always(
         "filler_style",

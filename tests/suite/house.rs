@@ -54,7 +54,12 @@ const IMPURE_MODULES: &[&str] = &["fs", "env"];
 
 /// Files that may start processes. A child process must not get the APIs' secrets, so one file sets its environment.
 /// The tests create repositories.
-const PROCESS_FILES: &[&str] = &["src/cli/git/process.rs", "src/cli/git/tests.rs", "src/checkout/tests.rs"];
+const PROCESS_FILES: &[&str] = &[
+    "src/cli/git/process.rs",
+    "src/cli/git/tests.rs",
+    "src/cli/user_file/tests.rs",
+    "src/checkout/tests.rs",
+];
 /// Names of a module `process` that other files may use. None of them starts a process, except that file's `Program`.
 const PROCESS_NAMES: &[&str] = &["ExitCode", "Output", "Stdio", "id", "Program"];
 

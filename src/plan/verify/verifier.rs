@@ -238,7 +238,7 @@ impl<'a> Verifier<'a> {
             }
         }
         if *content == before {
-            self.report(step, &format!("writes version set `{name}` without a change"));
+            self.report(step, &format!("writes version set `{name}`, although nothing in it changes"));
         }
     }
 

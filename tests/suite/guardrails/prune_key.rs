@@ -62,7 +62,7 @@ on_both_apis! {
         let lab = lab(api, "prune: true\n");
         lab.manifests(&[desk(), service("Other", "")].join("---\n"));
         let run = lab.run(&["plan", "--only", "Other"]).expect(0);
-        assert!(run.stdout.contains("Summer — not retired: --only was given"), "{}", run.stdout);
+        assert!(run.stdout.contains("Summer — not retired, because --only was given"), "{}", run.stdout);
         lab.run(&["apply", "--auto-approve", "--only", "Other"]).expect(0);
         assert!(is_active(&lab, "Summer"));
     }
@@ -73,8 +73,8 @@ on_both_apis! {
         protected.project("prune: true\n");
         protected.manifests(&desk());
         for (lab, words) in [
-            (limited, "the plan would remove 1, but `guardrails.max_removals` allows 0: 1 service retired (`Summer`)"),
-            (protected, "`Summer` would be retired, but its tag `protected` forbids that"),
+            (limited, "the number of removals in the plan is 1, but `guardrails.max_removals` allows 0: 1 service retired (`Summer`)"),
+            (protected, "`Summer` would be retired, but the tag `protected` of this service forbids that"),
         ] {
             for args in [&["plan"][..], &["apply", "--auto-approve"]] {
                 let run = lab.run(args).expect(3);

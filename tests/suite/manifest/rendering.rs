@@ -133,7 +133,7 @@ fn invalid_tags_and_keyterms() {
     4 | tags: {a-b: x, managed_by: me}
       |                ^^^^^^^^^^ this tag names the project that owns the service
       |
-      = help: remove this tag here: amigops keeps its own tags, whatever a manifest declares
+      = help: remove this tag from the manifest; amigops manages its own tags
 
     error[AG024]: the API rejects the key term `Blood  Sugar`
      --> services/a.yaml:5:12

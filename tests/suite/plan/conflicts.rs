@@ -64,7 +64,7 @@ on_both_apis! {
         lab.apply().expect(0);
         lab.git(&["checkout", "-q", "topic"]);
         let run = plan(&lab, &["--detailed-exitcode"]).expect(3);
-        assert!(run.stderr.contains("merge the base's branch into this one and plan again"), "{}", run.stderr);
+        assert!(run.stderr.contains("merge the base branch into this one and plan again"), "{}", run.stderr);
         assert!(last_line(&run).contains("because of 1 conflict: resolve it and plan again"), "{}", run.stderr);
         plan(&lab, &["--allow-conflicts"]).expect(0);
         lab.git(&["merge", "-q", "main"]);

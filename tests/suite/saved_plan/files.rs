@@ -100,7 +100,7 @@ fn a_plan_is_not_written_to_a_pipe_or_a_device() {
     for name in ["pipe", "to-pipe", "/dev/null"] {
         let run = lab.run(&["plan", "--out", name]).expect(1);
         assert!(
-            run.stderr.contains(&format!("can't save the plan as `{name}`: it is not a regular file")),
+            run.stderr.contains(&format!("can't save the plan as `{name}`: the path is not a regular file")),
             "{}",
             run.stderr
         );
@@ -124,14 +124,14 @@ fn pipes_are_refused_at_once_wherever_a_file_is_read() {
         &["schema", "--docs", "pipe"],
     ] {
         let run = lab.run_unchecked(args, &[]).expect(1);
-        assert!(run.stderr.contains("it is not a regular file"), "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains("the path is not a regular file"), "{args:?}: {}", run.stderr);
     }
     let run = lab.run_unchecked(&["apply", "--auto-approve", "--summary", "pipe"], &[]).expect(1);
     assert!(run.stderr.contains("a pipe that no process reads"), "{}", run.stderr);
     let key = [("AMIGO_API_KEY", ""), ("AMIGO_API_KEY_FILE", "pipe")];
     let run = lab.run_with(&["plan"], &key).expect(1);
     assert!(
-        run.stderr.contains("`pipe`, which AMIGO_API_KEY_FILE names: it is not a regular file"),
+        run.stderr.contains("`pipe`, which AMIGO_API_KEY_FILE names: the path is not a regular file"),
         "{}",
         run.stderr
     );

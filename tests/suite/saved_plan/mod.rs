@@ -308,7 +308,7 @@ fn a_pipe_is_refused_without_blocking() {
     let pipe = lab.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let run = lab.run(&["apply", "pipe"]).expect(1);
-    assert!(run.stderr.contains("`pipe` is not a plan: it is not a regular file"), "{}", run.stderr);
+    assert!(run.stderr.contains("`pipe` is not a plan: the path is not a regular file"), "{}", run.stderr);
 }
 
 #[test]

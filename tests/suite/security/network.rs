@@ -25,7 +25,7 @@ on_both_apis! {
         for (file, words) in [
             ("nowhere.pem", "can't read `nowhere.pem`, which SSL_CERT_FILE names: No such file"),
             ("services", "can't read `services`, which SSL_CERT_FILE names: it is a directory"),
-            ("pipe", "can't read `pipe`, which SSL_CERT_FILE names: it is not a regular file"),
+            ("pipe", "can't read `pipe`, which SSL_CERT_FILE names: the path is not a regular file"),
             ("text.pem", "`text.pem`, which SSL_CERT_FILE names, contains no certificate in PEM format"),
         ] {
             let run = lab.run_with(&["plan"], &[("SSL_CERT_FILE", file)]).expect(1);
