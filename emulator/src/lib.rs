@@ -13,7 +13,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `state` | [`World`]: all organizations and workspaces, and the state file. A request works on a cheap copy, and each changed world is one durable transaction. |
+//! | `state` | [`World`]: all organizations and workspaces, and the state file. A request works on a cheap copy, and each change of the world is committed in one durable transaction. |
 //! | `api` | shared by both APIs: requests and answers, routing, query parameters, problems, rate limits |
 //! | `classic` | paths, limits, sign-in and rules of the Classic API |
 //! | `platform` | the same for the Platform API; the form of a path shows which API a request is for |

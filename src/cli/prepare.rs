@@ -201,8 +201,8 @@ impl Prepared {
         Ok((snapshot, plan))
     }
 
-    /// Completes a live state that was read for other options: reads the values that this plan's options need in
-    /// addition.
+    /// Completes a live state that was read with other options: reads the additional values that this plan's options
+    /// need.
     pub(super) async fn complete(&self, api: &impl ReadApi, snapshot: Snapshot) -> Result<Snapshot, Failure> {
         Ok(complete_snapshot(api, snapshot, |snapshot| self.missing_lookups(snapshot)).await?)
     }

@@ -61,9 +61,9 @@ pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: 
     plan
 }
 
-/// Returns the lists of names that are needed to find causes, in addition to those that planning needs: at most one
-/// list of agents and one of context graphs. A list is needed only if an agent or context graph changes and the base
-/// names another one.
+/// Returns the additional lists of names that are needed to find causes: at most one list of agents and one of context
+/// graphs. A list is needed only if an agent or context graph changes, and the base's manifest names a different one
+/// than the current manifest.
 pub fn cause_lookups(
     plan: &Plan,
     desired: &Desired,

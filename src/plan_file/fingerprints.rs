@@ -220,7 +220,7 @@ impl Dependencies {
     }
 }
 
-/// Adds the JSON pointers of the settings that a merge patch writes to `parts`.
+/// Adds to `parts` the JSON pointer of each setting that a merge patch writes.
 fn leaves(above: &str, patch: &Map<String, Value>, parts: &mut Vec<Part>) {
     for (name, value) in patch {
         let pointer = format!("{above}/{}", name.replace('~', "~0").replace('/', "~1"));

@@ -6,9 +6,9 @@ use super::document::RecordedOptions;
 /// The differences between the options of an `apply` command and the options that a saved plan was made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OptionMismatch {
-    /// The options that the plan was made with, but that the command does not have.
+    /// The options that were given when the plan was made, but are not given to the command.
     pub missing: Vec<String>,
-    /// The options that the command has, but that were not used to make the plan.
+    /// The options that are given to the command, but were not given when the plan was made.
     pub unknown: Vec<String>,
 }
 

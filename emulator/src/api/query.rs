@@ -173,8 +173,8 @@ impl Sort {
     }
 }
 
-/// Decodes percent-encoding: `%41` becomes `A`. A `%` that no two hexadecimal digits follow is kept. Bytes that are not
-/// UTF-8 are replaced.
+/// Decodes percent-encoding: `%41` becomes `A`. A `%` that is not followed by two hexadecimal digits is kept.
+/// Bytes that are not UTF-8 are replaced.
 pub(crate) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

@@ -168,9 +168,9 @@ fn one_of_two_replacements_of_the_same_service_is_retired_in_one_run() {
     }
 }
 
-/// One run swaps Carol and Echo, and the new Echo has a temporary name. Another run has begun to replace the old Echo,
-/// which is now Carol. The service with the temporary name gets its final name, and the unfinished replacement is
-/// abandoned.
+/// One run was swapping the names of Carol and Echo: the old Echo is already named Carol, and the old Carol still has a
+/// temporary name. Another run had begun to replace the old Echo. The next plan gives the old Carol the name Echo, and
+/// abandons the unfinished replacement.
 #[test]
 fn an_unfinished_replacement_is_abandoned_if_another_service_is_being_renamed_to_its_name() {
     for api in [Api::Classic, Api::Platform] {

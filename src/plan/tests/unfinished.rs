@@ -43,7 +43,8 @@ fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_
     }
 }
 
-/// The cut-over of Echo was interrupted after the rename of the old service, and a service named Carol already exists.
+/// The manifests rename Echo to Carol and replace it. The cut-over was interrupted after the rename of the old service.
+/// Meanwhile, another service has the name Carol: it keeps the name, and the replacement does not go on.
 #[test]
 fn an_interrupted_hand_over_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let old = live(OLD, "Echo (replaced 2026-11-21 65f0c1)", "A3");
@@ -102,7 +103,8 @@ fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_n
     assert!(end.services[0].active, "Delta is in no manifest, so it does not change");
 }
 
-/// A rename with a new agent was interrupted, and the next commit uses the old name again.
+/// A commit renamed a service and changed its agent. The replacement was interrupted, and the next commit restores the
+/// old name.
 #[test]
 fn a_pruned_service_is_abandoned_by_the_same_step_if_its_predecessor_is_replaced() {
     let mut foxtrot = live(OTHER, "Foxtrot", "A1");
