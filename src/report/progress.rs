@@ -73,7 +73,7 @@ fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
         Some(limit) => format!("is limited to {limit} requests a minute"),
-        None => "is rate-limited: the server refuses requests for now".to_owned(),
+        None => "is limited; the server refuses more for now".to_owned(),
     };
     let words = format!("waiting {}: `{}` {why}", seconds(wait), endpoint.label());
     format!("{} {words}", styled(CHANGED, "⏳"))

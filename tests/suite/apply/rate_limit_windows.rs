@@ -56,7 +56,7 @@ fn a_limit_without_headers_is_learned() {
     let (run, took, refused) = create(Api::Platform, 60, limits);
     let run = run.expect(0);
     assert!(refused <= 12, "{refused} answers of 429: {}", run.stderr);
-    assert!(run.stderr.contains("the server refuses requests for now"), "{}", run.stderr);
+    assert!(run.stderr.contains("the server refuses more for now"), "{}", run.stderr);
     // Two windows go by before the last one.
     let most = (2 * window).mul_f64(1.5);
     assert!(took <= most, "{took:?}, and the limits impose {:?}: {}", 2 * window, run.stderr);
