@@ -1,4 +1,4 @@
-//! The file of `apply --summary`. Appends a report of the run to it, for the page of a CI job.
+//! Appends a report of the run to the file that `apply --summary` names, such as the job summary of GitHub Actions.
 
 use std::fs::File;
 use std::io::{self, Write};

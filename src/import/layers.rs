@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::edit::Change;
 
-/// A document that an import changes, with the project's defaults and the name of the environment whose overlay may
-/// change.
+/// A document that an import changes, with the project's defaults and the name of the environment whose overlay the
+/// import is allowed to edit.
 pub(super) struct Layers<'a> {
     defaults: &'a Map<String, Value>,
     document: Map<String, Value>,

@@ -44,8 +44,8 @@ pub(super) fn carries_credential(name: &str) -> bool {
     decode::names_credential(&name) || name.split('-').any(|word| CREDENTIAL_WORDS.contains(&word))
 }
 
-/// Returns the reason why a file can't set a header, or `None` if it can. [`carries_credential`] checks for headers
-/// that carry credentials.
+/// Returns the reason why a file can't set a header, or `None` if it can. Does not check for credentials, because
+/// [`carries_credential`] does that.
 pub(super) fn refusal(name: &str) -> Option<&'static str> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {

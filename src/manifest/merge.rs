@@ -13,8 +13,8 @@ use crate::model::settings::{self, SERVICE};
 /// The fields of a document in which a null is a value and does not remove anything.
 const NULL_IS_A_VALUE: &[&str] = &["tags"];
 
-/// Merges an overlay (`patch`) over a document by RFC 7396, so a null removes a value. A null in a setting is kept if
-/// there is nothing to remove.
+/// Merges an overlay (`patch`) over a document according to RFC 7396, so a null removes a value. Unlike in the RFC, a
+/// null in a setting is kept if there is nothing to remove.
 pub(super) fn overlay(target: Node, patch: &Node) -> Node {
     apply(Some(target), patch, Nulls::Overlay)
 }

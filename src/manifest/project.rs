@@ -249,8 +249,8 @@ fn ownership(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Ownershi
     Ownership { tag: part("tag", default.tag), value: part("value", default.value), is_written }
 }
 
-/// Reports each `prune: true`, of the project or of an environment, if the file writes no ownership value. Otherwise
-/// plans would also retire the services of every other project that writes none.
+/// Reports each `prune: true`, of the project or of an environment, if the file does not set an ownership
+/// value. Without this check, plans would also retire the services of every other project that sets none.
 fn check_prune(problems: &mut DiagnosticCollector, fields: Fields<'_>, ownership: &Ownership) {
     if ownership.is_written {
         return;

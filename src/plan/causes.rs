@@ -180,8 +180,8 @@ enum Upstream {
 struct ServiceCauses {
     whole: Option<Cause>,
     by_path: BTreeMap<ChangePath, Cause>,
-    /// The cause of changes that no manifest asks for. Such changes complete the work of an earlier run, or copy
-    /// values.
+    /// The cause of changes that no manifest asks for. Such changes complete the work of an earlier run, or copy values
+    /// from the old service of a replacement to the new one.
     rest: Cause,
 }
 

@@ -25,7 +25,7 @@ pub(super) const MAX_TURN: usize = MEGABYTE;
 
 /// The maximum memory of one parsed answer, in bytes. 100 services of 100 kB need a fifth of it.
 pub(super) const MAX_ANSWER_MEMORY: usize = 256 * MEGABYTE;
-/// The maximum memory of one list, in bytes. 50,000 services of 5 kB need half of it.
+/// The maximum memory that one list may use after it is parsed, in bytes.
 pub(super) const MAX_LIST_MEMORY: usize = 1024 * MEGABYTE;
 /// The maximum number of entries in one list: twice the number in the largest organization.
 pub(super) const MAX_ENTRIES: usize = 100_000;

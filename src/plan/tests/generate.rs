@@ -296,8 +296,8 @@ pub(crate) fn final_state(
     final_state
 }
 
-/// Returns a configuration with which every run tests the same cases. The environment variable `PROPTEST_CASES` changes
-/// the number of cases, such as 20000 for a long run.
+/// Returns a configuration with which every run tests the same cases. For a long run, set the
+/// number of cases in the environment variable `PROPTEST_CASES`, for example to 20000.
 pub(crate) fn config() -> ProptestConfig {
     ProptestConfig {
         rng_seed: RngSeed::Fixed(20_261_122),

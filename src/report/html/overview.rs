@@ -129,7 +129,7 @@ pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
     });
 }
 
-/// Writes the totals of a plan, and the cost of an apply.
+/// Writes the totals of a plan, and the number of requests and the time that an apply needs.
 pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
     let summary = &plan.summary;
     if plan.is_empty() {

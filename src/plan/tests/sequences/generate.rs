@@ -61,7 +61,8 @@ pub(super) enum Edit {
     /// Creates a second active service with the name of a service, although the API forbids it. The flag says if this
     /// project owns the new service.
     CreateNamesake(Index, bool),
-    /// Adds a unit test that uses the service, so that Classic refuses to deactivate the service.
+    /// Adds a simulation unit test to the organization that uses the service. Then Classic refuses to deactivate the
+    /// service.
     UseInTest(Index),
     /// Removes all unit tests.
     RemoveTests,
