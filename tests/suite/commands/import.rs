@@ -218,7 +218,7 @@ on_both_apis! {
         assert!(off.contains("active: false\n"), "{off}\n{}", all.stdout);
     }
 
-    /// Import, apply, import and plan again: an inactive service that nobody owned is managed as it was.
+    /// Import, apply, import and plan again: an inactive service without an owner is managed as it was.
     fn an_import_of_all_services_is_a_fixed_point(api: Api) {
         let lab = lab(api);
         lab.add(named(&lab, "On", "Coach Maya"));
