@@ -17,8 +17,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// Opens the state file and applies the seed. Afterwards, `options` no longer contains the opened state file and
-    /// the seed.
+    /// Opens the state file and applies the seed. Takes the opened state file and the seed out of `options`.
     pub(super) fn open(options: &mut Options, now: SystemTime) -> Result<Self, StoreError> {
         let (store, before) = Store::open(options.state.as_deref(), options.opened_state.take())?;
         let mut world = before.clone();
@@ -31,8 +30,8 @@ impl Core {
         Ok(Self { world, store, classic, platform })
     }
 
-    /// Answers a request by the rules of its API. The rules change a copy of the world. The copy is stored, and then
-    /// replaces the world.
+    /// Answers a request by the rules of its API. The rules change a copy of the world. If the copy can be stored, it
+    /// replaces the world. Otherwise, nothing changes, and the answer has status 503.
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         let mut next = self.world.clone();
         let answer = if is_platform(&request.path) {

@@ -1,8 +1,8 @@
 //! An emulator of the Classic API and the Platform API.
 //!
-//! The emulator replaces the vendor's servers in the embedded sandbox, in rehearsals and in tests. It implements the
-//! vendor's contract independently of the client, and depends on no other package of this workspace. So if the client
-//! misunderstands the contract, the emulator refuses the client's requests.
+//! The emulator replaces the vendor's servers in the embedded sandbox, in rehearsals of failures, and in tests. It
+//! implements the vendor's contract independently of the client, and depends on no other package of this workspace. So
+//! if the client misunderstands the contract, the emulator refuses the client's requests.
 //!
 //! ```text
 //!  TCP ─ server ─▶ observer.before ─┬▶ classic (limits, sign-in, rules) ─┬▶ store ─▶ observer.after ─▶ answer

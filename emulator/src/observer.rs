@@ -3,7 +3,7 @@
 use crate::faults::Fault;
 use crate::state::World;
 
-/// A hook that is called for each request. Tests and fault rehearsals implement it.
+/// A hook that is called for each request. Tests and the command `amigops emulator` implement it.
 pub trait Observer: Send + Sync {
     /// Called when a request arrives, in the order of arrival, before the API processes it. Returns the fault to
     /// inject. If it returns `None`, the server's fault rules decide about the fault.

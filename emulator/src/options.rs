@@ -18,7 +18,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The path of the state file. If `None`, the state is kept in memory.
     pub state: Option<PathBuf>,
-    /// The state file, if the caller has already opened it. `state` must have its path in any case.
+    /// The state file, if the caller has already opened it. Even then, `state` must contain its path.
     pub opened_state: Option<File>,
     /// The initial organizations and workspaces.
     pub seed: Option<Seed>,
@@ -28,7 +28,7 @@ pub struct Options {
     pub token_lifetime: Duration,
     /// Settings for questions that the Platform API's contract leaves open.
     pub platform: PlatformOptions,
-    /// The clock: a function that returns the current time. Simulations use their own.
+    /// The clock: a function that returns the current time. Simulations pass a function that returns virtual time.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// A hook that is called before and after each request.
     pub observer: Option<Arc<dyn Observer>>,

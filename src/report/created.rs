@@ -11,7 +11,7 @@ use super::version_sets::short_pins;
 use crate::model::Ownership;
 use crate::plan::{Field, ServiceChanges};
 
-/// The maximum length of a description or a list item, in columns. Longer ones are clipped.
+/// The maximum length of a description or a list item, in columns. Longer descriptions and items are clipped.
 const LONGEST: usize = 80;
 
 /// Writes the content of a new service to `out`.
@@ -55,7 +55,7 @@ fn tags(content: &ServiceChanges) -> impl Iterator<Item = String> {
     })
 }
 
-/// Returns the values of the settings, by the name of the setting.
+/// Returns the values of the new service's settings, by the name of the setting.
 fn settings(content: &ServiceChanges) -> BTreeMap<&str, &Value> {
     content
         .fields

@@ -53,11 +53,11 @@ struct Header {
     meant: String,
 }
 
-/// Replaces each column that the renderer printed, which counts from the start of the shown part of a line, by the real
-/// column in the file.
+/// Replaces each column that the renderer printed by the column in the file. The renderer counts columns from the start
+/// of the shown part of a line.
 fn with_headers(rendered: &str, headers: &[Header]) -> String {
     let mut out = String::with_capacity(rendered.len());
-    // Skip the first line: it is the message, which may contain the same text.
+    // The first line is skipped. It is the message, which may contain the same text as a location.
     let (title, mut rest) = rendered.split_at(rendered.find('\n').unwrap_or(rendered.len()));
     out.push_str(title);
     for header in headers {
@@ -119,7 +119,8 @@ fn add_place<'a>(
     group.element(Snippet::source(window.text).path(file).line_start(spot.line).annotation(annotation))
 }
 
-/// The part of a line that is shown, sanitized, and the range of the problem in this part, in bytes.
+/// The part of a line that is shown, with hidden characters replaced by visible ones. `start` and `end` are the byte
+/// range of the problem in this part.
 struct Window {
     text: String,
     start: usize,

@@ -8,7 +8,8 @@ use super::{Mode, Planned, Section};
 use crate::model::Api;
 use crate::plan::{Plan, ServiceChanges, ServicePlan, created_content};
 
-/// Renders the sections. In a drift report, `render` gets plans whose changes are reversed.
+/// Calls `render` with the sections, and returns its result. In a drift report, the changes in the sections' plans are
+/// reversed first.
 pub(super) fn directed(
     mode: Mode,
     sections: &[Section<'_>],

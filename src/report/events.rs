@@ -1,7 +1,7 @@
 //! The output of an apply as JSON lines, for programs that follow the run.
 //!
 //! The first line is the plan. Then, each step has a line when it starts and a line when it ends. The last line has the
-//! result. A step that was never started has an end line, too, so every step has exactly one.
+//! result. A step that was never started has an end line, too, so every step has exactly one end line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -49,7 +49,7 @@ struct StepName<'a> {
     what: String,
 }
 
-/// The outcome of a step, as its end line has it.
+/// The outcome of a step, in the line that reports the step's end.
 #[derive(Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Ending {
@@ -65,7 +65,7 @@ enum Ending {
     },
     NotAttempted {
         reason: &'static str,
-        /// The step that blocks this step. The blocking step failed, or was itself not attempted.
+        /// The step that blocks this step, because it is not done.
         waits_for: Option<StepId>,
         /// Hints on what the user can do next.
         help: Vec<String>,
@@ -123,7 +123,7 @@ pub fn plan(document: &impl Serialize) -> String {
     text::json_line(&PlanLine { plan: document })
 }
 
-/// Returns the line for an event of a step. Returns `None` for the end of the run.
+/// Returns the line for an event of a step. Returns `None` for the end of the run, which [`conclusion`] reports.
 pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     Some(match event {
         Event::Started(id) => line(&Line::StepStarted { step: name(plan.step(*id)?) }),

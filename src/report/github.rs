@@ -43,7 +43,8 @@ pub(super) fn is_of_project(code: Code) -> bool {
     !matches!(code, Code::ProjectNotFound | Code::NotOfProject)
 }
 
-/// Returns a project file's path relative to the root of the repository.
+/// Returns a project file's path relative to the root of the repository. `directory` is the project's path in the
+/// repository.
 pub(super) fn in_repository(directory: &str, file: &str) -> String {
     if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") }
 }
@@ -72,8 +73,8 @@ fn property(text: &str) -> String {
 mod tests {
     use super::{data, property};
 
-    /// Checks that the escapes are those of `@actions/core`. `%` must be escaped first, because the other escapes
-    /// contain it.
+    /// Checks that the escapes are those of `@actions/core`, GitHub's own toolkit. `%` must be escaped first, because
+    /// the other escapes contain it.
     #[test]
     fn escapes_match_the_toolkit() {
         assert_eq!(data("100%\r\n%0A::x,y"), "100%25%0D%0A%250A::x,y");

@@ -15,8 +15,8 @@ const NAME: usize = 48;
 /// The maximum length of a step's action in a label, in characters.
 const WHAT: usize = 64;
 
-/// Returns the edges of a plan's graph. Each edge leads from a step to a step that depends on it. Omits edges that are
-/// implied by others.
+/// Returns the edges of a plan's graph. Each edge leads from a step to a step that depends on it. Omits an edge if
+/// other edges already form a path between its two steps.
 pub(super) fn edges(plan: &Plan) -> Vec<(StepId, StepId)> {
     plan.steps
         .iter()

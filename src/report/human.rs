@@ -57,7 +57,8 @@ fn failed(mode: Mode, origin: &Origin, reason: &str) -> String {
     out
 }
 
-/// Renders the part for one environment. In a drift report, the changes in the plan must read in the direction of time.
+/// Renders the part for one environment. In a drift report, the changes in `plan` must already be reversed, so that
+/// they lead from the declared to the live value.
 fn part(mode: Mode, plan: &Plan, origin: &Origin) -> String {
     let mut out = String::new();
     let Origin { environment, api, organization, base, .. } = origin;
@@ -132,7 +133,8 @@ fn render_service(out: &mut String, mode: Mode, plan: &Plan, shown: &ServicePlan
         return human_drift::service(out, plan, shown, api);
     }
     let replaces = shown.kind == ServiceKind::Replace;
-    // After the cut-over of an earlier run, the former name is one that amigops gave the old service.
+    // If an earlier run has already made the cut-over, amigops itself gave the old service this former name. So the
+    // name is not shown.
     if let Some(former) = &shown.former_name
         && !(replaces && shown.continued)
     {
@@ -207,7 +209,7 @@ fn step_lines(out: &mut String, step: &Step, kind: ServiceKind) {
                 &format!("{} ({})", visible(name), visible(step.reason.as_deref().unwrap_or(""))),
             );
         }
-        // The command `unmanage` retires no service.
+        // The command `unmanage` plans this step. The service is not retired, but only stops being managed.
         Action::Retire { how: Retire::Keep, .. } if kind == ServiceKind::Update => {
             field(out, "unmanaged", &visible(step.reason.as_deref().unwrap_or_default()));
         }

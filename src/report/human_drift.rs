@@ -1,4 +1,5 @@
-//! Renders what differs in a service for a terminal, as a drift report shows it. It announces no changes.
+//! Renders the differences of a service in a drift report, for a terminal. The text describes the current state, and
+//! announces no changes.
 
 use super::shown::ShownChange;
 use super::text::{BAD, styled};
@@ -7,10 +8,12 @@ use super::{Mode, causes, created, lookalikes, version_sets};
 use crate::model::Api;
 use crate::plan::{Field, Plan, ServiceKind, ServicePlan, VersionSetChangeKind, created_content};
 
-/// Writes the differences of a service. The changes in the plan must read in the direction of time.
+/// Writes the differences of a service. The changes in `plan` must already be reversed, so that they lead from the
+/// declared to the live value.
 pub(super) fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     let replaces = shown.kind == ServiceKind::Replace;
-    // After the cut-over of an earlier run, the former name is one that amigops gave the old service.
+    // If an earlier run has already made the cut-over, amigops itself gave the old service this former name. So the
+    // name is not shown.
     if let Some(former) = &shown.former_name
         && !(replaces && shown.continued)
     {

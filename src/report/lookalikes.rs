@@ -1,4 +1,4 @@
-//! Escapes values that differ but would look the same, such as texts that differ only in a trailing blank.
+//! Escapes values that differ but would look the same, such as texts that differ only in a trailing space.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use super::short_value::short_value;
 use super::text::{push_visible, visible};
 use crate::model::{ServiceName, is_hidden, nfc};
 
-/// Returns both values with escapes if they would look the same without them. Returns `None` if they can be told apart.
+/// Returns both values with escapes if they would look the same without them. Returns `None` if they look different.
 ///
-/// In texts, blanks at the ends of a line are shown as `␠`, and other unclear characters as `\r` or `\u{a0}`. Only lines
-/// that would look the same as a line of the other text are escaped. A text that looks like a value of another type,
-/// such as `"3"` and `3`, is quoted.
+/// In texts, a space at the end of a line or beside another blank is shown as `␠`. Other unclear characters are shown
+/// as escapes, such as `\r` or `\u{a0}`. Only lines that would look the same as a line of the other text are escaped. A
+/// text that looks like a value of another type is quoted, such as the text `3` if the other value is the number 3.
 pub(super) fn distinct(before: &Value, after: &Value) -> Option<(Value, Value)> {
     let escaped = match (before, after) {
         (Value::String(before), Value::String(after)) => {
@@ -30,13 +30,13 @@ pub(super) fn distinct(before: &Value, after: &Value) -> Option<(Value, Value)> 
     escaped
 }
 
-/// Returns two names as visible text, with escapes if they would look the same without them.
+/// Returns two names as text without hidden characters. If the names would look the same, they have escapes.
 pub(super) fn names(one: &ServiceName, other: &ServiceName) -> (String, String) {
     texts(one.as_str(), other.as_str()).unwrap_or_else(|| (visible(one.as_str()), visible(other.as_str())))
 }
 
 fn texts(before: &str, after: &str) -> Option<(String, String)> {
-    // A line break at the end of only one text makes no visible line.
+    // If only one text ends with a line break, this line break makes no visible line. So it is compared separately.
     let mut ends = [before.ends_with('\n'), after.ends_with('\n')];
     if ends[0] == ends[1] {
         ends = [false; 2];
@@ -80,7 +80,8 @@ fn items(before: &[Value], after: &[Value]) -> Option<(Value, Value)> {
     (!escapes.is_empty()).then(|| (Value::Array(escaped(before)), Value::Array(escaped(after))))
 }
 
-/// Returns the escaped form of each line that was removed or added, and that looks like a line on the other side.
+/// Returns the escaped form of each removed line that looks like an added line, and of each added line that looks like
+/// a removed line. If some lines would still look the same, returns an escaped form of every line.
 fn escapes<'a>(old: &'a [String], new: &'a [String]) -> BTreeMap<&'a str, String> {
     let lines = |lines: &'a [String]| -> BTreeSet<&'a str> { lines.iter().map(String::as_str).collect() };
     let (old, new) = (lines(old), lines(new));
@@ -119,7 +120,7 @@ fn appearance(text: &str) -> String {
     shown.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The characters that are escaped.
+/// The selection of the characters that are escaped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
     /// Only the characters that are hard to see or to tell apart.
@@ -148,7 +149,7 @@ fn escape(text: &str, extent: Extent) -> String {
 
 fn is_unclear(c: char) -> bool {
     let is_separate_accent = || c.width() == Some(0);
-    // A character such as the Angstrom sign is not in normal form.
+    // Unicode normalization (NFC) replaces some characters by others, such as the Angstrom sign by `Å`.
     let is_variant = || nfc(c.encode_utf8(&mut [0; 4])).chars().ne([c]);
     is_hidden(c) || c.is_whitespace() || (!c.is_ascii() && (is_separate_accent() || is_variant()))
 }
@@ -163,7 +164,8 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Returns texts and lists as their JSON, so that they can't be mistaken for a value of another type.
+/// Returns a text or a list as a string that contains its JSON, so that it can't be mistaken for a value of another
+/// type. Returns other values unchanged.
 fn quoted(value: &Value) -> Value {
     match value {
         Value::String(_) | Value::Array(_) => Value::from(value.to_string()),

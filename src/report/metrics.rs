@@ -42,7 +42,7 @@ impl Figures {
     }
 }
 
-/// A drift run for one environment, of which metrics are rendered.
+/// A drift run on one environment, for which metrics are rendered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run<'a> {
     /// The environment's name.
@@ -123,8 +123,8 @@ fn escaped(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
-/// Reads the time of the last successful run of each environment from an existing metrics file. Ignores lines that
-/// can't be parsed.
+/// Reads the time of the last successful run of each environment from the text of an existing metrics file. Ignores
+/// lines that can't be parsed.
 pub fn last_successes(former: &str) -> BTreeMap<String, u64> {
     former.lines().filter_map(last_success).collect()
 }

@@ -48,7 +48,7 @@ use crate::plan::{Origin, Plan};
 pub struct Section<'a> {
     /// The environment, the time and the commits that the plan was made from.
     pub origin: &'a Origin,
-    /// The plan. If there is no plan, the reason, as text of several lines.
+    /// The plan, or the reason why there is no plan. The reason can have several lines.
     pub outcome: Result<Planned<'a>, &'a str>,
 }
 

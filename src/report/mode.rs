@@ -27,8 +27,8 @@ impl Mode {
         }
     }
 
-    /// Returns the mark of a service. In a drift report, a service that a plan would create is missing, and one
-    /// that a plan would retire is live without being declared.
+    /// Returns the mark of a service with this kind of change. In a drift report, a service that a plan would create is
+    /// missing, and a service that a plan would retire is live but not declared.
     pub(super) fn mark(self, kind: ServiceKind) -> Mark {
         match (self.is_drift(), kind) {
             (false, ServiceKind::Create) | (true, ServiceKind::Retire) => Mark::Added,
@@ -49,7 +49,7 @@ impl Mode {
 pub(super) enum Mark {
     /// `+`: a plan creates the service, or the service is live but not declared.
     Added,
-    /// `~`: the service differs.
+    /// `~`: a plan changes the service, or the service differs from its manifest.
     Changed,
     /// `-/+`: only a new service can make the change, or revert the drift.
     Replaced,

@@ -22,7 +22,7 @@ pub(super) enum UnfinishedReason<'a> {
     /// The step was in progress when the run was stopped, so its outcome is unknown.
     Unknown,
     /// The step was not started, because it is blocked by the step given here. The string says how the blocking step
-    /// ended.
+    /// ended, such as `failed`.
     Blocked(&'a Step, &'static str),
     /// The step was not started, because the run was cancelled for this reason.
     Stopped(StopReason),
@@ -44,7 +44,7 @@ impl<'a> UnfinishedReason<'a> {
             StepOutcome::Failed(failure) => Self::Failed(failure),
             StepOutcome::Unknown => Self::Unknown,
             // If the blocking step was itself not started because the run was cancelled, the cancellation is the reason
-            // for both.
+            // for both steps.
             StepOutcome::Blocked(before)
                 if let Some(StepOutcome::Stopped(reason)) = report.outcomes.get(before) =>
             {
@@ -64,7 +64,8 @@ impl<'a> UnfinishedReason<'a> {
         matches!(self, Self::Blocked(..) | Self::Stopped(_))
     }
 
-    /// Returns the reason as a string. Only the names of steps in it are sanitized.
+    /// Returns the reason as a string. Only the names of steps in it are sanitized, so the caller must sanitize the
+    /// rest.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Failed(failure) => failure.to_string(),

@@ -8,7 +8,7 @@ use crate::apply::{Report, StepFailure, StepOutcome, StopReason};
 use crate::plan::{Plan, StepId};
 
 /// Returns the report of an interrupted run. Some steps are done, some failed, some are blocked, and the outcome of
-/// some is unknown.
+/// some is unknown. The errors contain `text`.
 pub(super) fn in_every_way(plan: &Plan, text: &str) -> Report {
     let id = |number| StepId(number);
     let mut report = Report { stopped: Some(StopReason::Interrupt), ..Report::default() };

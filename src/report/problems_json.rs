@@ -1,7 +1,7 @@
 //! Renders the result of a validation as a versioned JSON document.
 //!
 //! The output is deterministic. It contains no time, and absolute paths only if the user gave them. Text from files is
-//! not sanitized, so a program that shows it must do that.
+//! not sanitized, so a program that shows it must sanitize it.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::explain;
 use super::text;
 use crate::manifest::{Diagnostic, Location, Severity, Validation};
 
-/// The version of the format. It is increased when a program could misread the new format.
+/// The version of the format. It is increased when the format changes in a way that existing programs could misread.
 const FORMAT_VERSION: u32 = 1;
 
 #[derive(Serialize)]

@@ -17,7 +17,7 @@ const MAX_NAME: usize = 28;
 const MAX_ACTION: usize = 34;
 /// The width of the column of ids. Only the two ids of a cut-over are longer.
 const ID: usize = 12;
-/// The width of everything else in a line: the symbol, the duration and the blanks between the columns.
+/// The width of everything else in a line: the symbol, the duration and the spaces between the columns.
 const REST: usize = 12;
 
 /// Renders the lines that an apply prints while it runs. The column of names is as wide as the longest name in the
@@ -35,7 +35,8 @@ impl<'a> Lines<'a> {
         Self { plan, columns: widths.max().unwrap_or(0).min(MAX_NAME) }
     }
 
-    /// Returns the line to print for an event. Returns `None` if the event has no line.
+    /// Returns the line to print for an event. Returns `None` unless the event is the end of a step that is done or has
+    /// failed.
     pub fn event(&self, event: &Event) -> Option<String> {
         let Event::Ended { step, outcome, took } = event else { return None };
         let step = self.plan.step(*step)?;
@@ -60,7 +61,7 @@ fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize
             format!("{} {name}  {what} {}", styled(GOOD, "✓"), styled(DIM, &tail))
         }
         StepOutcome::Failed(failure) => {
-            // The end of the run repeats the failure with its whole error and its hints.
+            // The error can be clipped, because the lines at the end of the run repeat it in full, with hints.
             let head = format!("✗ {name}  {}: ", what.trim_end());
             let error = clipped(&visible(&failure.to_string()), TERMINAL.saturating_sub(width(&head)));
             format!("{} {name}  {}: {}", styled(BAD, "✗"), what.trim_end(), styled(BAD, &error))
@@ -69,7 +70,8 @@ fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize
     })
 }
 
-/// Renders the message that a request is waiting because of a rate limit.
+/// Renders the message that a request is waiting because of a rate limit. `limit` is the limit in requests per minute,
+/// if it is known.
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
         Some(limit) => format!("is limited to {limit} requests a minute"),
@@ -91,7 +93,7 @@ pub fn looking(endpoint: Endpoint, error: &str) -> String {
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-/// Returns what happened to a request and what follows. The error is not shortened, because it is the reason, and no
+/// Returns a text that says which error a request got, and what happens next. The error is not shortened, because no
 /// later line repeats it.
 fn retried(endpoint: Endpoint, error: &str, next: &str) -> String {
     format!("{}: {}; {next}", endpoint.label(), visible(error))
@@ -144,7 +146,8 @@ pub(super) fn action_text(step: &Step) -> String {
     }
 }
 
-/// Renders the ids of the plan's services. After a replacement, applications need the new ids.
+/// Renders the ids of the plan's services, except of retired services. If the id of a service has changed, shows the
+/// old and the new id, because applications need the new id.
 pub fn ids(plan: &Plan, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let mut rows = Vec::new();
     for service in plan.services.iter().filter(|service| service.kind != ServiceKind::Retire) {

@@ -4,8 +4,8 @@ use super::text::count;
 use crate::model::{Api, Retire};
 use crate::plan::{Action, Plan, ServicePlan};
 
-/// Lists the steps of a replacement in the order of their execution. Steps of the same kind are counted instead of
-/// listed.
+/// Returns a line that lists the steps of a replacement, in the order of their execution. Steps for version sets,
+/// behavior sets and smoke tests are only counted.
 pub(super) fn steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
     let (mut created, mut sets, mut behaviors, mut smokes) = (false, 0, 0, 0);
     let mut words = Vec::new();

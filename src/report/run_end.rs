@@ -10,9 +10,9 @@ use crate::plan::Plan;
 /// The maximum number of steps with the same kind of outcome that are listed.
 const MAX_LISTED: usize = 20;
 
-/// Renders the end of a run: every step that is not done, the reason, and hints on what to do next. The failed steps come
-/// last, so that they are not scrolled away. If many steps have the same kind of outcome, the first of them are listed and
-/// the others are counted.
+/// Renders the end of a run: every step that is not done, the reason, and hints on what to do next. The failed steps
+/// come last, so that they stay visible on the terminal. If many steps have the same kind of outcome, the first of them
+/// are listed and the others are counted.
 pub fn render(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     let left = unfinished(plan, report);
     let mut out = String::new();

@@ -142,8 +142,9 @@ fn uri(path: &str) -> String {
         .collect()
 }
 
-/// Returns a fingerprint that identifies a problem even if its lines move. It depends on the code, the file, the marked
-/// text, and the number of equal problems before this one.
+/// Returns a fingerprint that identifies a problem even if its lines move. It depends on the code, the file, the text
+/// that the problem is about, and the number of equal problems before this one. `seen` counts the problems with each
+/// hash.
 fn fingerprint(
     problem: &Diagnostic,
     sources: &Sources,

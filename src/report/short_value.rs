@@ -19,7 +19,8 @@ pub(super) fn short_value(value: &Value) -> String {
     }
 }
 
-/// Returns the items of a list in one line. If there are too many, counts those that are not shown.
+/// Returns the items of a list in one line, separated by `between`. If there are too many, counts the items that are
+/// not shown.
 pub(super) fn join_items(items: &[Value], between: &str) -> String {
     let mut words: Vec<String> = items.iter().take(MAX_ITEMS).map(short_value).collect();
     if items.len() > MAX_ITEMS {

@@ -13,18 +13,18 @@ use crate::plan::{ChangeRecord, Field, FieldChange, VersionSetField};
 #[derive(Clone)]
 pub(super) struct ShownChange<'a> {
     pub(super) path: String,
-    /// The length of the name of the block that the value belongs to. The path begins with this name. Values of the
-    /// same block are shown together under its name.
+    /// The length of the name of the block that the value belongs to, such as `voice_config`. The path begins with this
+    /// name. Reports show values of the same block together under its name. `None` if the value belongs to no block.
     block: Option<usize>,
     before: &'a Value,
     after: &'a Value,
-    /// The two values with escapes. `None` if they can be told apart as they are.
+    /// The two values with escapes. `None` if they look different without escapes.
     escaped: Option<Box<(Value, Value)>>,
     pub(super) note: &'static str,
 }
 
 impl<'a> ShownChange<'a> {
-    /// Returns the change of a service's field.
+    /// Returns the change of a service's field. `note` is shown beside the value.
     pub(super) fn of_field(change: &'a FieldChange, note: &'static str) -> Self {
         let nested = match &change.field {
             Field::Setting(names) => names.first().filter(|name| {
@@ -59,12 +59,12 @@ impl<'a> ShownChange<'a> {
         Self { path, block: None, before, after, escaped: None, note: "" }
     }
 
-    /// Returns the value on the left of the arrow.
+    /// Returns the value that reports show on the left of the arrow, with escapes if necessary.
     pub(super) fn before(&self) -> &Value {
         self.escaped.as_ref().map_or(self.before, |escaped| &escaped.0)
     }
 
-    /// Returns the value on the right of the arrow.
+    /// Returns the value that reports show on the right of the arrow, with escapes if necessary.
     pub(super) fn after(&self) -> &Value {
         self.escaped.as_ref().map_or(self.after, |escaped| &escaped.1)
     }

@@ -58,7 +58,7 @@ fn harmless(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 1);
     let mut last = ' ';
     for c in plain.chars() {
-        // Some CI systems read `##[` as the start of a command anywhere in a line.
+        // Some CI systems read `##[` as the start of a command anywhere in a line, so the second `#` is escaped.
         let commands = c == '#' && last == '#';
         last = c;
         if c == '\x7f' || commands || (!c.is_ascii() && is_hidden(c)) {
@@ -93,8 +93,8 @@ pub(super) fn short_commit(id: &str) -> String {
 /// The number of columns of a common terminal. Progress lines fit into it.
 pub(super) const TERMINAL: usize = 80;
 
-/// Returns the number of columns that the text takes up on a terminal. A CJK character takes up two, and an accent that
-/// is a character of its own takes up none.
+/// Returns the number of columns that the text takes up on a terminal. A CJK character takes up two columns. An accent
+/// that is a separate character takes up none.
 pub(super) fn width(text: &str) -> usize {
     text.width()
 }
@@ -129,7 +129,8 @@ fn tail(text: &str, most: usize) -> &str {
     text.get(start..).unwrap_or_default().trim_start_matches(|c: char| c.width() == Some(0))
 }
 
-/// Returns the first character that is beyond `most` columns.
+/// Returns the first character that is beyond `most` columns, with its position in bytes. Returns `None` if all
+/// characters fit.
 fn fitting(characters: impl Iterator<Item = (usize, char)>, most: usize) -> Option<(usize, char)> {
     let mut used = 0;
     let mut characters = characters;
@@ -170,8 +171,8 @@ pub fn refusal(message: &str, details: &str, hints: &[String]) -> String {
     out
 }
 
-/// Returns the text with its workflow commands broken, so that a CI system that reads the text does not run them. Such
-/// commands are `::add-mask::`, `##[error]`, `##vso[…]` and `##teamcity[…]`.
+/// Returns the text with a space inserted into each workflow command, so that a CI system that reads the text does not
+/// run the command. Workflow commands are `::add-mask::`, `##[error]`, `##vso[…]` and `##teamcity[…]`, for example.
 pub fn without_commands(text: &str) -> String {
     let harmless = |line: &str| {
         let blanks = line.len() - line.trim_start().len();

@@ -15,7 +15,8 @@ use crate::model::settings::SERVICE;
 pub(super) const VALUE_COLUMN: usize = 24;
 /// The column of a line in which the names of a service's fields start.
 pub(super) const FIELDS: usize = 6;
-/// The maximum length of text or a list that is shown in one line, in columns. Longer ones are shown as a diff.
+/// The maximum length of text or a list that is shown in one line, in columns. Longer text and longer lists are shown
+/// as a diff.
 const LONG_TEXT: usize = 48;
 /// The number of equal lines shown around a changed line.
 const CONTEXT: usize = 2;
@@ -31,7 +32,8 @@ pub(super) fn field(out: &mut String, name: &str, value: &str) {
     let _ = writeln!(out, "{}{} {value}", " ".repeat(FIELDS), padded(name, VALUE_COLUMN));
 }
 
-/// Writes changed values with their paths and notes. Consecutive values of the same block are grouped under its name.
+/// Writes changed values with their paths and notes. Consecutive values of the same block, such as `voice_config`, are
+/// grouped under its name.
 pub(super) fn changes<'a>(out: &mut String, indent: usize, changes: impl Iterator<Item = ShownChange<'a>>) {
     let leaves: Vec<ShownChange<'_>> = changes.flat_map(ShownChange::leaves).collect();
     for group in leaves.chunk_by(|one, next| one.block() == next.block()) {
@@ -139,8 +141,8 @@ pub(super) fn tag_text(key: &str, value: &Value) -> String {
     }
 }
 
-/// Writes the settings of a new service, in the order of the manual. A setting that consists of several values is
-/// written in a few lines.
+/// Writes the settings of a new service, in the order in which the manual lists them. A setting that consists of
+/// several values is written in a few lines.
 pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
     for known in SERVICE {
         match values.get(known.name) {
@@ -158,8 +160,8 @@ pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
     }
 }
 
-/// Adds a string with the path and the value of each value in `members` to `parts`. A value named `type` gets the path
-/// of the object that it is in.
+/// For each value in `members`, adds a string with the value's path and the value to `parts`. `before` is the path of
+/// `members`, with a final dot. A value named `type` gets the path of its object instead.
 pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<String, Value>) {
     for (name, value) in members {
         match value {

@@ -18,7 +18,7 @@ pub(super) fn changed(out: &mut String, set: &VersionSetChange) {
     changes(out, FIELDS + 2, values);
 }
 
-/// Writes the line for a version set that exists only before or only after, with its pins.
+/// Writes the line for a version set that exists only before or only after the change, with its pins.
 pub(super) fn whole(out: &mut String, set: &VersionSetChange) {
     let cause = causes::styled_note(worst(set.causes()));
     let _ = writeln!(out, "{} {}{cause}", heading(set, FIELDS + VALUE_COLUMN), short_pins(set));
@@ -40,7 +40,8 @@ fn heading(set: &VersionSetChange, columns: usize) -> String {
     format!("    {mark} {}", padded(&name, columns.saturating_sub(6)))
 }
 
-/// Returns the pins of a whole version set and the number of its model preferences, in parentheses: `(agent 3, graph 5)`.
+/// Returns the pins of a created or deleted version set, and the number of its model preferences, in parentheses. An
+/// example is `(agent 3, graph 5)`.
 pub(super) fn short_pins(set: &VersionSetChange) -> String {
     let [agent, graph] = versions(set);
     let pins = if agent == "latest" && graph == "latest" {
@@ -62,13 +63,14 @@ pub(super) fn short_pins(set: &VersionSetChange) -> String {
     }
 }
 
-/// Returns the pins of a whole version set: `agent 3, context graph 5`.
+/// Returns the pins of a created or deleted version set, such as `agent 3, context graph 5`.
 pub(super) fn pins(set: &VersionSetChange) -> String {
     let [agent, graph] = versions(set);
     format!("agent {agent}, context graph {graph}")
 }
 
-/// Returns the versions of the agent and of the context graph in a whole version set. An unpinned version is `latest`.
+/// Returns the versions of the agent and of the context graph in a created or deleted version set. An unpinned version
+/// is `latest`.
 fn versions(set: &VersionSetChange) -> [String; 2] {
     [VersionSetField::AgentVersion, VersionSetField::ContextGraphVersion].map(|field| {
         set.field(&field).map_or_else(|| "latest".to_owned(), |change| short_value(change.only_value()))

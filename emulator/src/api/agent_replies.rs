@@ -9,7 +9,7 @@ pub(crate) enum AgentReply {
     Error { code: u16, description: String },
 }
 
-/// A point in a conversation at which the agent must reply. It has all values that the reply depends on.
+/// A turn of a conversation in which the agent must reply, with all values that the reply depends on.
 pub(crate) struct Turn<'a> {
     pub(crate) agent: &'a str,
     pub(crate) service: &'a str,
@@ -21,7 +21,8 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Returns the first canned reply whose conditions are all true for this turn.
+    /// Returns the first canned reply (a reply that the seed defines) whose conditions are all true for this turn.
+    /// Returns `None` if no canned reply matches.
     pub(crate) fn canned<'r>(&self, replies: &'r Replies) -> Option<&'r CannedReply> {
         replies.canned.iter().find(|canned| self.fits(canned))
     }
@@ -35,8 +36,8 @@ impl Turn<'_> {
             && canned.says.as_ref().is_none_or(part_said)
     }
 
-    /// Returns the agent's reply: the first canned reply that matches. If none matches, returns the greeting, or
-    /// repeats the user's message.
+    /// Returns the agent's reply: the first canned reply that matches. If none matches or it has no text, the agent
+    /// repeats the user's message. Without a message from the user, the agent says the greeting.
     pub(crate) fn reply(&self, replies: &Replies) -> AgentReply {
         let agent = self.agent;
         let fill = |text: &str| text.replace("{agent}", agent).replace("{service}", self.service);

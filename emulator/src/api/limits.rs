@@ -1,4 +1,5 @@
-//! Rate limits. The requests of each organization to each endpoint are counted separately, in time windows.
+//! Enforces rate limits. The requests of each organization to each endpoint are counted separately, in time windows of
+//! a fixed length.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,8 +35,8 @@ pub enum WindowEnd {
     RoundedUp,
     /// Answers report the end of the window, rounded down to a whole second.
     RoundedDown,
-    /// Answers do not report the end of the window. They have no rate limit headers, and with status 429 no
-    /// `Retry-After`.
+    /// Answers do not report the end of the window. They have no rate limit headers. Answers with status 429 have no
+    /// `Retry-After` header either.
     NotReported,
 }
 
@@ -44,7 +45,8 @@ impl Limits {
     pub const PER_MINUTE: Self = Self::Documented { window: Duration::from_secs(60) };
 }
 
-/// Returns the time that is `by` after `now`. To prevent an overflow, `by` counts as a century if it is longer.
+/// Returns the time that is `by` after `now`. If `by` is longer than 100 years, adds only 100 years, to prevent an
+/// overflow.
 pub(crate) fn later(now: SystemTime, by: Duration) -> SystemTime {
     now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
 }
@@ -67,7 +69,8 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// Adds the rate limit headers to an answer. If the emulator must not report limits, removes `Retry-After` instead.
+    /// Adds the rate limit headers to an answer, and returns it. If the emulator is configured not to report limits,
+    /// removes `Retry-After` instead.
     pub(crate) fn add_headers(self, mut answer: Answer) -> Answer {
         if !self.has_headers {
             answer.headers.retain(|(name, _)| name != "retry-after");
@@ -122,8 +125,8 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         }
     }
 
-    /// Returns the end of a window that begins now. If windows with the published limits last whole seconds, their
-    /// start is rounded down to a whole second, so that the reported end is exact.
+    /// Returns the end of a window that begins now. For [`Limits::Documented`], a window that lasts whole seconds
+    /// begins at the last whole second. So it also ends at a whole second, and the reported end is exact.
     fn end(&self, now: SystemTime, length: Duration) -> SystemTime {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let whole = matches!(self.limits, Limits::Documented { .. }) && length.subsec_nanos() == 0;

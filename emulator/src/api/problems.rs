@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::api::refusal::Refusal;
 
-/// The maximum depth of nesting in a request's body. JSON parsers accept at most 128 levels, and a stored row has a few
-/// more levels than the body.
+/// The maximum depth of nesting in a request's body. A stored row has a few more levels than the body, and `serde_json`
+/// reads at most 128 levels.
 const DEEPEST: usize = 100;
 
 /// The location of a value in a request, such as `["body", "tags", "team"]`.
@@ -90,14 +90,16 @@ impl RequestProblems {
     }
 }
 
-/// Parses a request's body, which must be a JSON object, and returns its fields.
+/// Parses a request's body, which must be a JSON object, and returns its fields. Refuses the request if the body is
+/// anything else, or is nested too deeply.
 pub(crate) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let mut problems = RequestProblems::default();
     if body.is_empty() {
         problems.add("missing", &At::body(), "Field required", &Value::Null);
         return Err(problems.refusal());
     }
-    // The error is not answered with 400, because the vendor's schema does not list that status for every endpoint.
+    // This error is answered with 422, like other validation errors. The vendor's schema does not list status 400 for
+    // every endpoint.
     let Ok(text) = std::str::from_utf8(body) else {
         problems.add("json_invalid", &At::body(), "JSON decode error: not UTF-8", &json!({}));
         return Err(problems.refusal());
@@ -145,10 +147,11 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// A function that reads one value. If the value is invalid, the function adds an error and returns `None`.
+/// A function that reads one value of a request. If the value is invalid, the function adds an error and returns
+/// `None`.
 pub(crate) type Read<T> = fn(&mut RequestProblems, &At, &Value) -> Option<T>;
 
-/// Reads a required field with the function `read`. Adds an error if the field is missing.
+/// Reads a required field with the function `read`. If the field is missing, adds an error and returns `None`.
 pub(crate) fn required<T>(
     problems: &mut RequestProblems,
     at: &At,

@@ -31,7 +31,8 @@ impl Query {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Reads a boolean parameter. Adds an error if its value is not a boolean.
+    /// Reads a boolean parameter. Returns `None` if the parameter is missing. If its value is not a boolean, adds an
+    /// error and returns `None`.
     pub(crate) fn boolean(&self, problems: &mut RequestProblems, name: &str) -> Option<bool> {
         let value = self.one(name)?;
         match value.to_ascii_lowercase().as_str() {
@@ -54,7 +55,8 @@ impl Query {
         })
     }
 
-    /// Reads the parameters `limit` and `continuation_token`, which select one page of a list.
+    /// Reads the parameters `limit` and `continuation_token`, which select one page of a list. Adds an error for each
+    /// invalid value.
     pub(crate) fn page(&self, problems: &mut RequestProblems, bounds: PageBounds) -> Page {
         let PageBounds { default, least, most } = bounds;
         let limit = self.integer(problems, "limit", default);
@@ -80,7 +82,7 @@ impl Query {
     }
 
     /// Reads the parameter `sort_by`, which may be sent several times. Each value is a sign (`+` or `-`) followed by
-    /// one of the names in `fields`.
+    /// one of the names in `fields`. Adds an error for any other value.
     pub(crate) fn sort(&self, problems: &mut RequestProblems, fields: &[&'static str]) -> Vec<Sort> {
         let mut sorts = Vec::new();
         for (n, text) in self.all("sort_by").enumerate() {
@@ -151,7 +153,8 @@ pub(crate) struct Slice<T> {
 }
 
 impl<T> Slice<T> {
-    /// Returns the JSON of the answer: the items under the key `name`, and the token for the next page.
+    /// Returns the JSON of the answer: the items under the key `name`, and the token for the next page. `show` converts
+    /// an item to JSON.
     pub(crate) fn document(self, name: &str, show: impl FnMut(T) -> Value) -> Value {
         let has_more = self.next.is_some();
         let items: Vec<Value> = self.items.into_iter().map(show).collect();

@@ -1,4 +1,5 @@
-//! The reasons for which requests are refused, and the answers to such requests in the format of FastAPI and pydantic.
+//! The reasons for which requests are refused, and the answers to refused requests in the format of FastAPI and
+//! pydantic.
 
 use serde_json::{Value, json};
 

@@ -19,7 +19,7 @@ pub(crate) enum Routed<Endpoint> {
         /// The parameters of the path. The first one is the organization or workspace.
         parameters: Vec<String>,
     },
-    /// No endpoint has the requested path. But an endpoint has the path given here, which differs only in the trailing
+    /// No endpoint has the requested path, but an endpoint has this path. The two paths differ only in the trailing
     /// slash.
     Redirect(String),
     WrongMethod(String),
@@ -54,7 +54,8 @@ pub(crate) fn route<Endpoint: Copy>(
     Routed::Unknown
 }
 
-/// Returns the name of the organization or workspace in a path, even if no endpoint has this path.
+/// Returns the name of the organization or workspace in a path, even if no endpoint has this path. Returns `None` if
+/// the path does not begin with `/v1/` and a name.
 pub(crate) fn organization_of(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let name = path.strip_prefix("/v1/")?.split('/').next()?;
@@ -75,15 +76,15 @@ fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
     segments.next().is_none().then_some(found)
 }
 
-/// Returns an answer that redirects the client to the correct path.
+/// Returns an answer that redirects the client to `path`, with the query of the request.
 pub(crate) fn redirect(request: &Request, path: &str) -> Answer {
     let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     let host = request.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
     Answer::empty(307).with("location", format!("{host}{path}{query}"))
 }
 
-/// Returns the path segment after the organization or workspace. This segment shows for which of the two APIs a request
-/// is.
+/// Returns the path segment after the organization or workspace. This segment shows which of the two APIs a request is
+/// for. Returns `None` if the path has no such segment.
 pub(crate) fn second_segment(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let (home, rest) = path.strip_prefix("/v1/")?.split_once('/')?;

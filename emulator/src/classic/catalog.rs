@@ -157,12 +157,14 @@ impl VersionQuery {
     }
 }
 
-/// Returns the time at which a version was created. It is one minute after the time of the previous version.
+/// Returns the time at which a version was created. The state does not store this time, so each version counts as one
+/// minute younger than the previous one.
 fn version_created_at(item: &CatalogItem, version: u32) -> String {
     iso(item.created_at + i64::from(version - 1) * 60_000)
 }
 
-/// Returns the id of a version: the id of the agent or context graph, with other digits in the last eight places.
+/// Returns the id of a version: the id of the agent or context graph, with its last eight digits replaced by the
+/// version number.
 fn version_id(item: &CatalogItem, version: u32) -> String {
     let head = item.id.get(..16).unwrap_or_default();
     format!("{head}{version:08x}")

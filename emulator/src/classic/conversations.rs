@@ -89,7 +89,8 @@ impl Start {
     }
 }
 
-/// Reads the type of the first message. Returns true for a message from the user, and false for an external event.
+/// Reads the type of a conversation's first message. Returns true for a message from the user, and false for an
+/// external event. For any other type, adds an error and returns `None`.
 fn message_type(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     match value.as_str() {
         Some("user-message") => Some(true),
@@ -212,7 +213,7 @@ fn line(event: &Value) -> Vec<u8> {
     format!("{event}\n").into_bytes()
 }
 
-/// Returns the events that the stream of an answer contains before the agent's message.
+/// Returns the actions of the agent that the stream of an answer can report before the agent's message.
 fn actions() -> [Value; 3] {
     [
         json!({"type": "select-dynamic-behavior-vector-generated"}),
@@ -259,7 +260,7 @@ fn events(ids: &Ids<'_>, spoken: &AgentReply, actions_wanted: Option<&Regex>) ->
     lines
 }
 
-/// Splits a message into chunks of up to four words.
+/// Splits a message into chunks of up to four words. An empty message becomes one empty chunk.
 fn pieces(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split_inclusive(' ').collect();
     let pieces: Vec<String> = words.chunks(4).map(<[&str]>::concat).collect();

@@ -42,7 +42,8 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Returns the organization that the request is about. It always exists, because that was checked before.
+    /// Returns the organization that the request is about. It always exists, because `Classic::handle` refuses requests
+    /// to unknown organizations.
     fn home<'w>(&self, world: &'w World) -> Result<&'w Organization, Refusal> {
         world.organization(&self.organization).ok_or_else(|| no_organization(&self.organization))
     }

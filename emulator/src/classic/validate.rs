@@ -42,7 +42,7 @@ pub(super) fn matching(
     fits
 }
 
-/// Reads a string and removes the spaces around it. Adds an error if nothing else is left.
+/// Reads a string and removes the spaces around it. If the rest is empty, adds an error and returns `None`.
 pub(super) fn text(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let stripped = string(problems, at, value)?.trim();
     if stripped.is_empty() {
@@ -117,7 +117,7 @@ pub(super) fn keyterms(problems: &mut RequestProblems, at: &At, value: &Value) -
     })
 }
 
-/// Reads the name of a version set.
+/// Reads the name of a version set: at most 40 letters, digits, `_` and `-`.
 pub(super) fn set_name(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let name = text(problems, at, value)?;
     if name.chars().count() > 40 {

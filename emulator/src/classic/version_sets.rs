@@ -12,8 +12,8 @@ use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, W
 const AGENT: &str = "agent_version_number";
 const GRAPH: &str = "service_hierarchical_state_machine_version_number";
 const LLMS: &str = "llm_model_preferences";
-/// Names of fields that are never stored as extra fields. They are the fields of version sets, in all spellings, and
-/// some fields of services.
+/// Names of fields that are never stored as extra fields. They are the known fields of version sets, in all spellings,
+/// and the ids of the agent and the context graph.
 const NOT_EXTRA: &[&str] = &[
     AGENT,
     GRAPH,
@@ -25,7 +25,8 @@ const NOT_EXTRA: &[&str] = &[
     "service_hierarchical_state_machine_id",
 ];
 
-/// A version set from a request, whose form is valid. Its versions and LLMs have not been checked yet.
+/// A version set from a request. Its fields have the right types, but its version numbers and LLMs have not been
+/// checked yet.
 pub(super) struct VersionSetDraft {
     agent_version: Option<Pin>,
     context_graph_version: Option<Pin>,
@@ -145,7 +146,8 @@ fn extra_of(fields: &Map<String, Value>) -> Map<String, Value> {
     unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Reads a version set in the usual form of the vendor's documentation, in which all three fields are required.
+/// Reads a version set in the usual form of the vendor's documentation. This form requires the two version numbers,
+/// which may be null, and the model preferences.
 pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<VersionSetDraft> {
     let fields = validate::map(problems, at, value)?;
     let agent = required(problems, at, &fields, AGENT, pin);
@@ -159,14 +161,15 @@ pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) ->
     })
 }
 
-/// The ids of the agent and the context graph, if a version set in the flat form repeats them.
+/// The ids of the service's agent and context graph, which a version set in the flat form may repeat. An id that is not
+/// repeated is `None`.
 struct Repeated {
     agent: Option<String>,
     graph: Option<String>,
 }
 
-/// Reads a version set in the flat form, which only one page of the vendor's documentation shows. Returns it with the
-/// ids that it repeats.
+/// Reads a version set in the flat form: the body has its fields directly, and not under the key `version_set`. Only
+/// one page of the vendor's documentation shows this form. Returns the version set, and the ids that the body repeats.
 fn flat(problems: &mut RequestProblems, fields: &Map<String, Value>) -> (Option<VersionSetDraft>, Repeated) {
     let at = At::body();
     let repeated = Repeated {
@@ -256,8 +259,8 @@ pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal>
     Ok(Answer::empty(204))
 }
 
-/// Answers `DELETE /service/{id}/version_sets/{name}/`: deletes a version set. The vendor's schema accepts any name
-/// here, so an invalid name is answered with 404.
+/// Answers `DELETE /service/{id}/version_sets/{name}/`: deletes a version set. The vendor's schema accepts any name in
+/// this path, so an invalid name is answered with 404, and not with 422.
 pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("service_id", call.parameter(0))?;
     let name = call.parameter(1).to_owned();

@@ -34,8 +34,8 @@ pub(super) fn service(organization: &str, service: &Service) -> Value {
     })
 }
 
-/// Returns the tags as a JSON list, in reverse order. The contract promises no order, and an unusual one makes clients
-/// fail that rely on the order.
+/// Returns the tags as a JSON list, in reverse order. The API's contract promises no order. The reverse order exposes
+/// clients that rely on an order.
 fn tag_list(tags: &BTreeMap<String, Option<String>>) -> Vec<Value> {
     tags.iter().rev().map(|(key, value)| json!({"key": key, "value": value})).collect()
 }

@@ -1,4 +1,4 @@
-//! Faults that can be injected into requests, and rules that select these requests.
+//! Faults that can be injected into requests, and the rules that select the requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,7 +44,7 @@ pub enum Fault {
         status: u16,
         /// True if the request is processed first. The API's own answer is then discarded.
         processed: bool,
-        /// The headers, except the length of the content. The server omits headers that HTTP does not allow.
+        /// The headers of the answer, except `Content-Length`. The server omits headers that HTTP does not allow.
         headers: BTreeMap<String, String>,
         /// The value of the `Retry-After` header. `None` if the answer does not have this header.
         retry_after: Option<RetryAfter>,
@@ -73,7 +73,7 @@ impl RetryAfter {
 }
 
 impl Fault {
-    /// Returns a fault that answers with this status and body, and without processing the request.
+    /// Returns a fault that sends an answer with this status and body, and does not process the request.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         let (headers, body) = (BTreeMap::new(), body.into());
         Self::Answer { status, processed: false, headers, retry_after: None, body }
@@ -136,8 +136,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A rule that has an effect on some of the requests that match it. If the matching requests are counted from 1, it
-/// selects `times` requests, beginning with the `nth`.
+/// A rule that selects some of the requests with a certain method and path, and has an effect on them. It skips the
+/// first `nth - 1` of these requests, and selects the next `times` requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule<T = Fault> {
     /// The HTTP method of the requests. `None` matches every method.

@@ -159,6 +159,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the value of a key that must be one of the strings in `words`. Reports an error for any other value.
+    /// Returns `None` if the key is missing or its value is wrong.
     fn word<'w>(&mut self, key: &str, words: &[&'w str]) -> Option<&'w str> {
         let value = self.find(key)?;
         let text = value.value.as_str();
@@ -169,8 +170,8 @@ impl<'a> Reader<'a> {
         word
     }
 
-    /// Reports an error for each key that this kind of fault does not allow. Also reports an error if its required key
-    /// is missing.
+    /// Reports an error for each key that this kind of fault does not allow. Also reports an error if the key that this
+    /// kind of fault requires is missing.
     fn check_keys(&mut self, kind: &FaultKind) {
         let known: Vec<_> = ["fault"].iter().chain(WHEN).chain(kind.takes).copied().collect();
         let all: Vec<_> = known.iter().chain(KINDS.iter().flat_map(|kind| kind.takes)).copied().collect();
@@ -257,8 +258,8 @@ impl<'a> Reader<'a> {
         self.read(key, &expected, |value| value.as_u64().filter(|number| (least..=most).contains(number)))
     }
 
-    /// Reads the value of an optional key with the function `take`. If `take` returns `None`, reports that something
-    /// else was expected.
+    /// Reads the value of an optional key with the function `take`. If `take` returns `None`, reports an error, in
+    /// which `expected` describes the values that are allowed.
     fn read<T>(&mut self, key: &str, expected: &str, take: impl Fn(&Value) -> Option<T>) -> Option<T> {
         let value = self.find(key)?;
         let taken = take(&value.value);

@@ -12,7 +12,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A handle with which one connection can be aborted. After that, every read and write on the connection fails.
+/// A handle that can abort one connection. After the abort, every read and write on the connection fails.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionAborter(Arc<AtomicBool>);
 
@@ -41,8 +41,8 @@ impl Listener for AbortableListener {
 
     async fn accept(&mut self) -> (AbortableConnection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Small answers must not be held back until the client acknowledges earlier data. If this setting fails, the
-        // connection still works.
+        // Without this setting, the system would hold back small answers until the client acknowledges earlier data. If
+        // it can't be set, the connection still works.
         let _ = stream.set_nodelay(true);
         (AbortableConnection { stream, aborter: ConnectionAborter::default() }, address)
     }

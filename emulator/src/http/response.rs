@@ -21,7 +21,8 @@ const FLUSH_TIME: Duration = Duration::from_millis(20);
 
 /// Returns the response to a request into which a fault was injected.
 pub(crate) fn respond_to_fault(fault: &Fault, outcome: Outcome, aborter: &ConnectionAborter) -> Response {
-    // If the body is empty, the response can't be cut off in the body or sent slowly.
+    // An empty body can't be sent slowly, so it is sent at once. It can't be cut off either, so the connection is
+    // aborted without an answer.
     match (outcome, fault) {
         (Outcome::Answered(reply), Fault::SlowBody { millis }) if !reply.body.is_empty() => {
             slow_body(reply, Duration::from_millis(*millis))
@@ -35,7 +36,8 @@ pub(crate) fn respond_to_fault(fault: &Fault, outcome: Outcome, aborter: &Connec
     }
 }
 
-/// Returns a response that announces one byte more than it contains. After the body is sent, the connection is aborted.
+/// Returns a response whose `Content-Length` is one byte more than the body has. After the body is sent, the connection
+/// is aborted.
 fn cut_off_body(Reply { status, headers, body }: Reply) -> Response {
     let length = body.len() + 1;
     let death = async {

@@ -92,8 +92,8 @@ impl Log {
     }
 }
 
-/// Locks a mutex, even if another thread has panicked while it was locked. This is safe, because no panic can leave the
-/// guarded values half changed.
+/// Locks a mutex, even if another thread has panicked while it held the lock. This is safe, because no panic can leave
+/// the guarded values half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -225,8 +225,8 @@ async fn receive(
     }
 }
 
-/// Returns the fault to inject into a request. The observer's fault takes precedence over the fault rules. The fault
-/// rules count the request in any case.
+/// Returns the fault to inject into a request. The fault that [`Observer::before`] returns takes precedence over the
+/// fault rules. The fault rules count the request even then.
 fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     let scheduled = lock(&shared.faults).next(&info.method, &info.path);
     let fault = shared.observer.as_ref().and_then(|observer| observer.before(info)).or(scheduled)?;
@@ -236,11 +236,11 @@ fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     Some(fault)
 }
 
-/// Processes a request, calls the observer, and returns the answer.
+/// Processes a request, calls [`Observer::after`] if there is an observer, and returns the answer.
 fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
     let mut core = lock(&shared.core);
     let answer = core.answer(request);
-    // The observer may ask the server for its state, so the lock must be released first.
+    // The observer may ask the server for its state, so the lock is released before the call.
     let world = core.world.clone();
     drop(core);
     if let Some(observer) = &shared.observer {

@@ -75,7 +75,7 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
     problems.done()?;
     let home = call.home(world)?;
     let item = find(call, home, catalog)?;
-    // All sort orders give the same result, because a higher version was always created later.
+    // Every field to sort by gives the same order, because a higher version was always created later.
     let document = wanted.document(
         (1..=item.versions).collect(),
         |_, a, b| a.cmp(b),
@@ -84,12 +84,14 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
     Ok(Answer::json(200, &document))
 }
 
-/// Returns the time at which a version was created. It is one minute after the time of the previous version.
+/// Returns the time at which a version was created, in milliseconds since 1970. The state does not store this time, so
+/// each version counts as one minute younger than the previous one.
 fn version_created_at(item: &CatalogItem, version: u32) -> i64 {
     item.created_at + i64::from(version.saturating_sub(1)) * 60_000
 }
 
-/// Returns the id of a version: the id of the agent or context graph, with other digits in the last eight places.
+/// Returns the id of a version: the id of the agent or context graph, with its last eight digits replaced by the
+/// version number.
 fn version_id(item: &CatalogItem, version: u32) -> String {
     let head = item.id.get(..28).unwrap_or_default();
     format!("{head}{version:08x}")

@@ -19,7 +19,7 @@ pub(super) struct ListQuery {
 
 impl ListQuery {
     /// Reads the query parameters that all lists have in common. `most` is the maximum page size, and `fields` has the
-    /// names of the fields to sort by.
+    /// names of the fields to sort by. Adds an error for each invalid value.
     pub(super) fn read(
         call: &Call<'_>,
         problems: &mut RequestProblems,
@@ -40,7 +40,7 @@ impl ListQuery {
     }
 
     /// Returns the JSON of the answer. `rows` must be in the order of creation. This order is kept for rows that
-    /// compare as equal.
+    /// compare as equal. `compare` compares two rows by a field, and `show` converts a row to JSON.
     pub(super) fn document<T>(
         &self,
         mut rows: Vec<T>,
@@ -57,7 +57,8 @@ impl ListQuery {
     }
 }
 
-/// Reads the page size from the parameter `limit`. Returns 10 if the parameter is missing.
+/// Reads the page size from the parameter `limit`. Returns 10 if the parameter is missing. Adds an error if it is
+/// invalid.
 fn limit(call: &Call<'_>, problems: &mut RequestProblems, most: u32) -> usize {
     let Some(text) = call.query.one("limit") else { return 10 };
     let (at, sent) = (At::query("limit"), json!(text));
@@ -89,7 +90,8 @@ fn sort(problems: &mut RequestProblems, text: &str, fields: &[&'static str]) -> 
     None
 }
 
-/// Reads a boolean query parameter. Returns `None` if it is missing or invalid.
+/// Reads a boolean query parameter. Returns `None` if it is missing. If it is invalid, adds an error and returns
+/// `None`.
 pub(super) fn truth(call: &Call<'_>, problems: &mut RequestProblems, name: &str) -> Option<bool> {
     let text = call.query.one(name)?;
     scalars::boolean(problems, &At::query(name), &json!(text))

@@ -35,8 +35,8 @@ pub struct PlatformOptions {
     pub inactive_names_taken: bool,
     /// The maximum number of services on one page of a list.
     pub services_page_max: u32,
-    /// True if an update of a service keeps the version sets that the request does not mention. If false, the update
-    /// removes these version sets.
+    /// True if an update that contains version sets keeps the other version sets of the service. If false, the update
+    /// removes them. An update without version sets keeps all of them in either case.
     pub keeps_version_sets: bool,
 }
 
@@ -66,7 +66,8 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Returns the workspace that the request is about. It always exists, because that was checked before.
+    /// Returns the workspace that the request is about. It always exists, because `Platform::handle` refuses requests
+    /// to unknown workspaces.
     fn home<'w>(&self, world: &'w World) -> Result<&'w Workspace, Refusal> {
         world.workspace(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
     }
@@ -88,14 +89,15 @@ impl Call<'_> {
         scalars::uuid(problems, &At::path(name), &json!(self.parameter(0)))
     }
 
-    /// Reads the id in the path, and refuses the request if the id is invalid. Only for requests in which nothing else
-    /// can be invalid.
+    /// Reads the id in the path, and refuses the request if the id is invalid. Use this function only for requests in
+    /// which nothing else can be invalid, because the refusal lists no other errors.
     fn only_id(&self, name: &str) -> Result<String, Refusal> {
         let mut problems = RequestProblems::default();
         self.id(&mut problems, name).ok_or_else(|| problems.refusal())
     }
 
-    /// Parses the request's body, and reads its fields by the rules of `model`.
+    /// Parses the request's body, and reads its fields by the rules of `model`. If a field is invalid, adds errors and
+    /// returns `Ok(None)`. Refuses the request if the body is not a JSON object.
     fn body(
         &self,
         problems: &mut RequestProblems,
@@ -135,8 +137,9 @@ impl Platform {
         let workspace = match find_workspace(world, &named) {
             Ok(workspace) => workspace,
             Err(refusal) => {
-                // As with organizations, requests are not counted for workspaces that do not exist. A client without a
-                // valid key must not learn which workspaces exist.
+                // Requests to unknown workspaces are not counted. Otherwise, any client could fill the memory with
+                // made-up ids. A request without a valid key is answered with 401, so that the client does not learn
+                // which workspaces exist.
                 let refusal = known_key(request, world, None).err().unwrap_or(refusal);
                 let allowance = self.limiter.unused(endpoint.limit(), request.now);
                 return allowance.add_headers(refusal.answer());
@@ -211,8 +214,8 @@ fn find_workspace(world: &World, named: &str) -> Result<String, Refusal> {
     if world.workspace(&id).is_some() { Ok(id) } else { Err(no_workspace(&id)) }
 }
 
-/// Returns the workspace's key with which a request was sent. Returns `None` if the key belongs to another workspace.
-/// Refuses the request if no workspace has the key.
+/// Returns the workspace's key with which a request was sent. Returns `Ok(None)` if the key belongs to another
+/// workspace, or if `workspace` is `None`. Refuses the request if no workspace has the key.
 fn known_key<'w>(
     request: &Request,
     world: &'w World,

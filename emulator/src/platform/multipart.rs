@@ -9,8 +9,8 @@ pub(super) struct Part<'b> {
     pub(super) content: &'b [u8],
 }
 
-/// Parses a request's body as a multipart form, and returns the fields of the form. Returns no fields if the body is
-/// not a multipart form.
+/// Parses a request's body as a multipart form, and returns the fields of the form. Returns no fields if the content
+/// type is not `multipart/form-data`. Errors if the form is malformed.
 pub(super) fn parse<'b>(content_type: Option<&str>, body: &'b [u8]) -> Result<Vec<Part<'b>>, ()> {
     let content_type = content_type.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();

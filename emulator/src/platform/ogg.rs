@@ -17,7 +17,7 @@ pub(super) fn spoken(text: &str) -> Vec<u8> {
     [page(FIRST, 0, 0, &head), page(0, 0, 1, &tags), page(LAST, 960, 2, &SILENCE)].concat()
 }
 
-/// Returns the bytes of the text, preceded by their number.
+/// Returns the UTF-8 bytes of the text, preceded by their number as a 32-bit integer.
 fn counted(text: &str) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     [length.to_le_bytes().as_slice(), text.as_bytes()].concat()
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(file, spoken(&"ä".repeat(8192)));
         assert_eq!(file.windows(4).filter(|window| window == b"OggS").count(), 3);
         assert!(file.len() < 20_000);
-        // This is the check value for the same checksum in catalogues of CRC algorithms.
+        // Catalogues of CRC algorithms list this value as the checksum of `123456789`.
         assert_eq!(checksum(b"123456789"), 0x89a1_897f);
     }
 }

@@ -9,7 +9,8 @@ use crate::api::problems::{At, RequestProblems};
 use crate::state::{CatalogItem, VersionSet};
 use crate::state::{PlatformService, Workspace};
 
-/// A version set from a request, whose form is valid. Its versions and LLMs have not been checked yet.
+/// A version set from a request. Its fields have the right types, but its version numbers and LLMs have not been
+/// checked yet.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct VersionSetBody {
     #[serde(default)]
@@ -20,7 +21,7 @@ pub(super) struct VersionSetBody {
     llm_model_preferences: Map<String, Value>,
 }
 
-/// The agent and the context graph that a service refers to, in its workspace.
+/// The agent and the context graph that a service refers to by id. Each is `None` if the workspace does not have it.
 pub(super) struct ResolvedRefs<'w> {
     home: &'w Workspace,
     agent: Option<&'w CatalogItem>,
@@ -70,7 +71,8 @@ impl<'w> ResolvedRefs<'w> {
     }
 
     /// Checks version sets that stay unchanged when a request changes the service's agent or context graph. The new
-    /// agent or context graph must have the versions that these version sets pin.
+    /// agent or context graph must have the versions that these version sets pin. Adds an error for each version that
+    /// it does not have. `kept` contains the names and values of these version sets.
     pub(super) fn check_unchanged<'s>(
         &self,
         problems: &mut RequestProblems,
@@ -127,8 +129,8 @@ fn pin(
     }
 }
 
-/// Returns the version that is pinned. Returns `None` if the version set uses the latest version. Errors if the version
-/// does not exist.
+/// Returns the version number in `pin`. Returns `None` if `pin` is null, which stands for the latest version. Errors if
+/// the agent or context graph does not have the version.
 fn exists(item: &CatalogItem, pin: &Value) -> Result<Option<u32>, String> {
     if item.versions == 0 {
         return Err(format!("{:?} has no versions", item.name));

@@ -1,4 +1,5 @@
-//! Reads strings, numbers, booleans and UUIDs by the rules of pydantic's lax mode.
+//! Reads strings, numbers, booleans and UUIDs by the rules of pydantic's lax mode, which also accepts a number in a
+//! string, for example. If a value is invalid, each function adds an error and returns `None`.
 
 use std::sync::LazyLock;
 
@@ -10,7 +11,7 @@ use crate::api::problems::{At, RequestProblems};
 /// A regular expression, and the pattern that error messages show for it.
 pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
 
-/// Reads a string that has from `least` to `most` characters and matches the pattern.
+/// Reads a string that has from `least` to `most` characters, and that matches the pattern if there is one.
 pub(super) fn text(
     problems: &mut RequestProblems,
     at: &At,
@@ -44,7 +45,8 @@ pub(super) fn text(
     Some(text.to_owned())
 }
 
-/// Reads a whole number from `least` to `most`. The client may send it as a number, a string or a boolean.
+/// Reads a whole number from `least` to `most`. A bound that is `None` does not apply. The client may send it as a
+/// number, a string or a boolean.
 pub(super) fn integer(
     problems: &mut RequestProblems,
     at: &At,
@@ -123,7 +125,8 @@ fn without_underscores(text: &str) -> Option<String> {
     Some(text.replace('_', ""))
 }
 
-/// Reads a number within bounds. The client may send it as a number, a string or a boolean.
+/// Reads a number within bounds. `None` stands for no bounds. The client may send it as a number, a string or a
+/// boolean.
 pub(super) fn number(
     problems: &mut RequestProblems,
     at: &At,
@@ -194,7 +197,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads a string that must be one of those in `known`.
+/// Reads a string that must be one of the strings in `known`.
 pub(super) fn literal(
     problems: &mut RequestProblems,
     at: &At,

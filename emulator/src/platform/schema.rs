@@ -1,5 +1,5 @@
 //! Models of JSON values. A model says which fields and values are valid. Values are read by the rules of pydantic's
-//! lax mode.
+//! lax mode, which also accepts a number in a string, for example.
 //!
 //! A value that was read is normalized: it has the types of the model, no unknown keys, and defaults for missing keys.
 //! It contains no nulls, except in objects that the model does not describe further.
@@ -17,12 +17,12 @@ pub(crate) enum ValueKind {
         most: usize,
         pattern: Option<Pattern>,
     },
-    /// A whole number within bounds.
+    /// A whole number within bounds. A bound that is `None` does not apply.
     Integer {
         least: Option<i64>,
         most: Option<i64>,
     },
-    /// A number within bounds.
+    /// A number within bounds, or any number if there are no bounds.
     Number(Option<(f64, f64)>),
     Boolean,
     /// One of these strings.
@@ -161,7 +161,8 @@ impl Model {
 }
 
 impl ModelField {
-    /// Reads the value of this key from an object. Returns null if the key is missing and has no default.
+    /// Reads the value of this key from an object. Returns null if the key is missing or null, and the model allows
+    /// this. If the value is invalid or a required key is missing, adds errors and returns `None`.
     fn read(&self, problems: &mut RequestProblems, at: &At, sent: &Map<String, Value>) -> Option<Value> {
         match (sent.get(self.name), &self.absent) {
             (None, Absent::Nothing) | (Some(Value::Null), Absent::Nothing) => Some(Value::Null),

@@ -58,7 +58,7 @@ impl ServiceBody {
         }
     }
 
-    /// Checks that the agent and the context graph in the request exist. Does nothing for one that the request does not
+    /// Checks that the agent and the context graph in the request exist. Ignores an id that the request does not
     /// contain.
     fn check_refs(&self, home: &Workspace) -> Result<(), Refusal> {
         if let Some(id) = self.agent_id.as_ref().filter(|id| home.agents().get(id).is_none()) {
@@ -219,9 +219,9 @@ pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answ
     Ok(Answer::empty(204))
 }
 
-/// Refuses the request if another service already has the name of the new or updated service. Inactive services count
-/// only if [`PlatformOptions`](super::PlatformOptions) say so. If the service already had the name and already counted,
-/// the name is not checked again.
+/// Refuses the request if another service already has the name of the new or updated service. Inactive services are
+/// ignored, unless [`inactive_names_taken`](super::PlatformOptions::inactive_names_taken) is true. If the service `old`
+/// already had the name and was not ignored, the name is not checked again.
 fn check_name_is_free(
     call: &Call<'_>,
     home: &Workspace,

@@ -1,5 +1,5 @@
-//! Conversations. A text turn is the answer to a text message from the user, and a voice turn is the answer to a voice
-//! message.
+//! The endpoints with which users talk to services. A text turn is the answer to a text message from the user, and a
+//! voice turn is the answer to a voice message.
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     })
 }
 
-/// Returns the last part of the form with this name. It takes precedence over earlier parts with the same name.
+/// Returns the part of the form with this name. If several parts have the name, returns the last one.
 fn part<'f, 'b>(form: &'f [Part<'b>], name: &str) -> Option<&'f Part<'b>> {
     form.iter().rev().find(|part| part.name == name)
 }

@@ -107,8 +107,9 @@ fn add_missing_service(world: &mut World, workspace: &str, seed: &SeedPlatformSe
     world.add_platform_service(workspace, service);
 }
 
-/// Reads a version set of a seed. If its preferences are not valid for workspaces, omits all of them. Such preferences
-/// occur in version sets that were copied from an organization.
+/// Reads a version set of a seed. If its LLM preferences are not valid on the Platform API, omits all of them. Such
+/// preferences occur in version sets that were copied from an organization. Returns `None` if a version number is
+/// invalid.
 fn any_set(fields: &Map<String, Value>) -> Option<VersionSet> {
     let without = || {
         let set = version_set(fields).ok()?;

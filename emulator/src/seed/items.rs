@@ -40,8 +40,8 @@ pub(crate) fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T,
     Err(FileError { line: place.line(), column: place.column(), message: message.into() })
 }
 
-/// Returns the agent or context graph with this name. Errors if the seed does not define it. `what` says in the error
-/// which of them is missing.
+/// Returns the agent or context graph with this name. Errors if the seed does not define it. `what` is the word for it
+/// in the error message: `agent` or `context graph`.
 pub(crate) fn named<'a>(
     items: &'a [SeedItem],
     name: &Spanned<String>,
@@ -90,7 +90,8 @@ pub(crate) fn check_pins(
     Ok(())
 }
 
-/// Reads a version set: its pinned versions, its LLM preferences, and all other fields.
+/// Reads a version set of a seed: its pinned versions, its LLM preferences, and all other fields. Errors if a value has
+/// the wrong type.
 pub(crate) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
     let mut extra = fields.clone();
     let mut pin = |name: &str| match extra.remove(name) {
@@ -110,8 +111,8 @@ pub(crate) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, Str
     Ok(VersionSet { agent_version, context_graph_version, llm_model_preferences, extra })
 }
 
-/// Returns the existing agent or context graph that the seed describes. If the seed has an id, it is found by the id,
-/// and otherwise by its name.
+/// Returns the existing agent or context graph that the seed describes. Searches by the id, or by the name if the seed
+/// has no id.
 pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> Option<&'t CatalogItem> {
     table.iter().find(|item| match &seed.id {
         Some(id) => item.id == id.value,
@@ -119,7 +120,8 @@ pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> 
     })
 }
 
-/// Creates an agent or context graph as the seed describes it.
+/// Creates an agent or context graph as the seed describes it. `id` is its id if the seed has none, and `millis` is its
+/// time of creation in milliseconds since 1970.
 pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) -> CatalogItem {
     CatalogItem {
         id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
@@ -131,7 +133,8 @@ pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) 
     }
 }
 
-/// Returns an existing agent or context graph with the name, the versions and the deprecation that the seed describes.
+/// Returns a copy of an existing agent or context graph, updated with the name, the number of versions and the
+/// deprecation from the seed.
 pub(crate) fn renewed_item(seed: &SeedItem, known: &CatalogItem) -> CatalogItem {
     CatalogItem {
         name: seed.name.value.clone(),

@@ -99,7 +99,8 @@ struct SeedDocument {
 }
 
 impl Seed {
-    /// Reads the text of a seed file. Errors if a name in it refers to something that the seed does not define.
+    /// Reads the text of a seed file. Errors if it is invalid, for example if a name refers to something that the seed
+    /// does not define.
     pub fn from_yaml(text: &str) -> Result<Self, FileError> {
         let document: SeedDocument =
             serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
@@ -116,7 +117,7 @@ impl Seed {
     }
 
     /// Adds a key with all permissions to an organization, unless the organization already has a key with this id. If
-    /// the seed has no such organization, adds it.
+    /// the seed does not have the organization, adds it.
     pub fn ensure_api_key(&mut self, organization: &str, id: &str, key: &str, user: &str) {
         let keys = &mut self.organizations.entry(organization.to_owned()).or_default().api_keys;
         if keys.iter().any(|known| known.id == id) {
@@ -131,8 +132,8 @@ impl Seed {
         });
     }
 
-    /// Adds a key with all permissions to a workspace, unless the workspace already has this key. If the seed has no
-    /// such workspace, adds it. `workspace` is a UUID or `sandbox`.
+    /// Adds a key with all permissions to a workspace, unless the workspace already has this key. If the seed does not
+    /// have the workspace, adds it. `workspace` is a UUID or `sandbox`.
     pub fn ensure_workspace_key(&mut self, workspace: &str, key: &str) {
         let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
         let keys = &mut self.workspaces.entry(id).or_default().api_keys;

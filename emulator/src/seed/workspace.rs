@@ -45,8 +45,8 @@ pub(crate) struct SeedWorkspaceKey {
     pub(crate) permissions: Option<BTreeSet<WorkspacePermission>>,
 }
 
-/// Adds the field `name` to the JSON Schema. It is another name for the field `id`, and the library schemars does not
-/// add such aliases itself.
+/// Adds the field `name` to the JSON Schema of a workspace's key. It is another name for the field `id`. The library
+/// schemars does not add such aliases itself.
 fn with_alias(schema: &mut schemars::Schema) {
     if let Some(Value::Object(members)) = schema.get_mut("properties")
         && let Some(id) = members.get("id").cloned()
@@ -155,7 +155,7 @@ pub(super) fn workspace_id(named: &str) -> Result<String, String> {
     if named == "sandbox" { Ok(SANDBOX_WORKSPACE.to_owned()) } else { uuid::parse(named) }
 }
 
-/// Checks all workspaces of a seed, and returns them by id.
+/// Checks all workspaces of a seed, and returns them by id. Errors if a workspace is invalid or defined twice.
 pub(crate) fn check_all(
     workspaces: BTreeMap<String, SeedWorkspace>,
 ) -> Result<BTreeMap<String, SeedWorkspace>, FileError> {
@@ -228,7 +228,8 @@ impl SeedWorkspace {
         Ok(())
     }
 
-    /// Converts all ids to the same spelling, in lower case with hyphens. Errors if an id is not a UUID.
+    /// Converts all ids to the same spelling, in lower case with hyphens. Errors if an id is not a UUID, or is used
+    /// twice.
     fn read_ids(&mut self) -> Result<(), FileError> {
         let items =
             self.agents.iter_mut().chain(&mut self.context_graphs).filter_map(|item| item.id.as_mut());
@@ -271,7 +272,7 @@ impl SeedPlatformService {
         }
     }
 
-    /// Returns the tags in the form in which they are stored in the state.
+    /// Returns the tags as a list, which is the form in which the state stores them.
     pub(crate) fn tag_list(&self) -> Vec<ServiceTag> {
         let tag =
             |(key, value): (&String, &Option<String>)| ServiceTag { key: key.clone(), value: value.clone() };

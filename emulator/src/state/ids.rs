@@ -1,7 +1,7 @@
 //! Generates ids from a counter.
 
-/// Returns the id for the counter value `n`. Ids are unique, and look like the vendor's. Ids of consecutive values
-/// differ in their first and last characters, which are the characters that reports show of long ids.
+/// Returns the id for the counter value `n`. Ids are unique, and look like the vendor's. Reports show only the first
+/// and last characters of long ids, so the ids of consecutive counter values differ in these characters.
 pub(super) fn object_id(n: u64) -> String {
     let high = mix(n);
     let low = mix(high ^ 0x5bf0_3635_dcb2_a5d1) >> 32;

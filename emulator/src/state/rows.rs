@@ -67,7 +67,7 @@ pub struct ReplyError {
     pub description: String,
 }
 
-/// An agent or a context graph. Version sets pin versions of each.
+/// An agent or a context graph. A version set can pin a version of each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogItem {
     /// The id: 24 hexadecimal digits in an organization, and a UUID in a workspace.

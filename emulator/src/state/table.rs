@@ -1,4 +1,5 @@
-//! Tables of rows in the order of their creation. Copies of a table share all rows that are the same in both.
+//! Tables of rows in the order of their creation. Copies of a table share the rows that have not changed since the copy
+//! was made.
 
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     fn sequence(&self) -> u64;
 }
 
-/// All rows of one kind in an organization or workspace. Copies of the table share their rows: a row has the same
-/// pointer in both until it is changed in one.
+/// All rows of one kind in an organization or workspace. Copies of the table share their rows. A row has the same
+/// pointer in two copies until one of the copies changes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     rows: Arc<Vec<Arc<T>>>,
@@ -91,8 +92,8 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// Returns the differences between `before` and this table. Compares the tables in one pass, because the rows of
-    /// both are in the order of creation.
+    /// Returns the differences between `before` and this table. Compares the tables in one pass, because both have
+    /// their rows in the order of creation.
     pub(crate) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<RowChange<'a, T>> {
         if Arc::ptr_eq(&self.rows, &before.rows) {
             return Vec::new();

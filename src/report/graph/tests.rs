@@ -5,7 +5,7 @@ use crate::plan::tests::build::*;
 use crate::plan::{Action, Target};
 use crate::report::markdown::{everything, poisoned};
 
-/// Panics unless a line is one of the kinds of lines in our Mermaid graphs.
+/// Panics unless the line has the form of a line that [`mermaid`] writes.
 pub(crate) fn check_mermaid(line: &str) {
     let line = line.trim_start();
     let known = ["flowchart LR", "end"].contains(&line)
@@ -31,7 +31,7 @@ fn is_node(text: &str) -> bool {
     text.strip_prefix('n').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Panics unless a line, without its labels, is one of the kinds of lines in our DOT graphs.
+/// Panics unless the line, without the text of its labels, has the form of a line that [`dot`] writes.
 fn check_dot(line: &str) {
     let mut plain = String::new();
     let mut characters = line.trim_start().chars();
@@ -194,7 +194,8 @@ fn thousands_of_steps_are_rendered_quickly() {
     assert_eq!(edges(&waiting(&waits)).len(), 1_999);
 }
 
-/// Checks that the label of a step does not name the step's target.
+/// Checks that a step on a new service has the same label as a step on an existing service. The label does not name the
+/// step that creates the new service.
 #[test]
 fn steps_of_new_services_are_labelled_alike() {
     let mut plan = waiting(&[vec![]]);

@@ -14,7 +14,8 @@ use crate::plan::{Action, Cause, Field, Plan, Risk, ServiceKind, ServicePlan, Ta
 
 /// The maximum length of a name in a heading, in characters.
 const LONGEST_NAME: usize = 200;
-/// The maximum number of lines of values in a card. If there are more, the values are folded.
+/// The maximum number of lines of values in a card. If there are more, the values are hidden until the reader unfolds
+/// them.
 const MOST_LINES: usize = 30;
 
 /// All kinds of changes, in the order of the page's filters.
@@ -32,7 +33,7 @@ pub(super) fn word(kind: ServiceKind, mode: Mode) -> &'static str {
     }
 }
 
-/// Returns the name of a kind of change, by which the page's script filters.
+/// Returns the name of a kind of change. The page's script filters the cards by this name.
 pub(super) fn kind(kind: ServiceKind) -> &'static str {
     match kind {
         ServiceKind::Create => "create",
@@ -42,7 +43,8 @@ pub(super) fn kind(kind: ServiceKind) -> &'static str {
     }
 }
 
-/// Returns the symbol of a mark, and the classes of a card with this mark and of its label. The classes set the colour.
+/// Returns the symbol of a mark, the CSS classes of a card with this mark, and the CSS classes of the card's label. The
+/// classes set the colours.
 fn mark_style(mark: Mark) -> (&'static str, &'static str, &'static str) {
     match mark {
         Mark::Added => ("+", "card create", "kind create"),
@@ -82,7 +84,7 @@ impl Flags {
     }
 }
 
-/// Returns the id of a service's card in the page, for links to it.
+/// Returns the id of a service's card in the page, for links to it. `number` is the index of the service in the plan.
 pub(super) fn anchor(section: usize, number: usize) -> String {
     format!("s{section}-{number}")
 }
@@ -204,7 +206,7 @@ fn notes(page: &mut Markup, service: &ServicePlan, mode: Mode) {
     }
 }
 
-/// A group of changed values under a title.
+/// A group of changed values in a card. The title is `None` for the service's own fields.
 struct Group<'a> {
     title: Option<String>,
     leaves: Vec<Leaf<'a>>,

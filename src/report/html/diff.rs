@@ -72,7 +72,7 @@ fn operations(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
 }
 
 /// Splits two changed lines into equal and differing pieces. Returns each line as one piece if a line is too long, or
-/// if the two have little in common.
+/// if the two lines have little in common.
 pub(super) fn within<'a>(before: &'a str, after: &'a str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
     let whole = (vec![(before, false)], vec![(after, false)]);
     if before.len().max(after.len()) > LONGEST_LINE {

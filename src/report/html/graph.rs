@@ -98,7 +98,8 @@ fn places(steps: &[Step]) -> Vec<Place> {
 
 /// Assigns places to a group's steps, below the previous groups. Returns the next free row.
 fn place_block(steps: &[Step], block: &[usize], places: &mut [Place], top: usize) -> usize {
-    // The next free row of each column. Steps are listed in an order in which they can be executed.
+    // The next free row of each column. Steps are listed in an order in which they can be executed, so the places of a
+    // step's predecessors are already known.
     let mut free: BTreeMap<usize, usize> = BTreeMap::new();
     for &index in block {
         let before: Vec<Place> =
@@ -171,7 +172,7 @@ fn node(page: &mut Markup, step: &Step, place: Place) {
         if step.depends_on.is_empty() { String::new() } else { format!(", after {}", steps::numbers(step)) };
     let corner = [x, y, WIDTH, HEIGHT].map(|number| number.to_string());
     let [x, y, width, height] = corner.each_ref().map(String::as_str);
-    // A nested drawing clips its content, so long text can't leave the box.
+    // A nested SVG element clips its content, so long text can't leave the box.
     let attributes =
         [("class", steps::risk(step.risk)), ("x", x), ("y", y), ("width", width), ("height", height)];
     page.element("svg", &attributes, |page| {

@@ -15,7 +15,7 @@ const MOST: usize = 40;
 const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, \
     an apply can't detect conflicts, so it overwrites live changes.";
 
-/// Writes the section that must be reviewed first, unless it would have no entries.
+/// Writes the section `Review first`, unless it would have no entries.
 pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, mode: Mode) {
     let refused: Vec<&Finding> = plan.findings.iter().filter(|finding| finding.is_refusal()).collect();
     let conflicts: Vec<_> = entries(plan, conflicts);
@@ -114,7 +114,7 @@ fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[
     });
 }
 
-/// Writes the text of an entry after the name of its service, which is already written.
+/// Writes the text of an entry, without the name of its service. The caller has already written the name.
 fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'_>) {
     match hazard {
         Hazard::Conflict(change, cause) => {

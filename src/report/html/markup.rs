@@ -36,14 +36,14 @@ impl Markup {
         self.begin(name, attributes);
     }
 
-    /// Writes text in one line, escaped.
+    /// Writes text with escapes, and replaces line breaks by spaces.
     pub(super) fn text(&mut self, text: &str) {
         for c in text.chars() {
             self.push(if c == '\n' { ' ' } else { c });
         }
     }
 
-    /// Writes text with its line breaks, escaped.
+    /// Writes text with escapes, and keeps its line breaks.
     pub(super) fn lines(&mut self, text: &str) {
         for c in text.chars() {
             if c == '\n' { self.out.push(c) } else { self.push(c) }
@@ -94,7 +94,7 @@ impl Markup {
     }
 }
 
-/// Returns the text, clipped to at most `most` characters.
+/// Returns the text, clipped to at most `most` characters. An ellipsis replaces the rest.
 pub(super) fn clip(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -163,7 +163,7 @@ fn parts(page: &mut Markup, sections: &[Section<'_>], mode: Mode) {
     }
 }
 
-/// Writes the part of the page for one environment.
+/// Writes the part of the page for one environment. `number` is the index of the environment in the report.
 fn part(page: &mut Markup, number: usize, section: &Section<'_>, manner: Layout) {
     let Layout { part: heading, mode, .. } = manner;
     let plan = match section.outcome {

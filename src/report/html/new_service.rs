@@ -45,7 +45,7 @@ impl NewServiceValues {
             .chain(pins.flat_map(|(path, value)| Leaf::of_whole_value(self.mode, path, value)))
     }
 
-    /// Returns the model preferences of each version set that has at least one.
+    /// Returns the model preferences of each version set that has at least one preference.
     pub(super) fn preferences(&self) -> Vec<(&VersionSetName, Vec<Leaf<'_>>)> {
         let is_preference = |change: &&FieldChange<_>| matches!(change.field, VersionSetField::Preference(_));
         let sets = self.content.version_sets.iter().map(|set| {

@@ -167,7 +167,7 @@ pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
 
 /// Writes the warnings and the orphans.
 pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, mode: Mode) {
-    // Refusals are not repeated here, because they are listed above.
+    // Refusals are not repeated here, because the section `Review first` lists them.
     let findings: Vec<&Finding> = plan.findings.iter().filter(|finding| !finding.is_refusal()).collect();
     if findings.is_empty() && plan.orphans.is_empty() {
         return;

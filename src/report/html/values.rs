@@ -14,7 +14,7 @@ use crate::plan::{Cause, FieldChange, VersionSetField};
 /// The maximum length of a changed value that is shown in one line, in characters. Longer values are shown side by
 /// side.
 const LONG: usize = 72;
-/// The maximum number of lines of a value. A value with more lines is folded.
+/// The maximum number of lines of a value. A value with more lines is hidden until the reader unfolds it.
 const MOST_LINES: usize = 24;
 /// The maximum length of an added or removed value that is shown in one line. It is greater than `LONG`, because there
 /// is only one value to show.
@@ -50,7 +50,8 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// Estimates the number of lines that a changed value takes up in a card.
+/// Estimates the number of lines that a changed value takes up in a card. A value that is hidden until it is unfolded
+/// takes up one line.
 pub(super) fn weight(leaf: &Leaf<'_>) -> usize {
     let whole = size(leaf.shown.before(), leaf.shown.after());
     if whole > MOST_LINES { 1 } else { whole }

@@ -19,7 +19,7 @@ pub(super) fn heading(mode: Mode, section: &Section<'_>) -> String {
     format!("## amigops {} · {}\n\n", mode.command(), label(&section.origin.environment))
 }
 
-/// Renders the reason why an environment has no plan.
+/// Renders the reason why an environment has no plan, shortened to fit into `room` bytes.
 pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
     let lines = limit_lines(reason, room.saturating_sub(1_000));
     let what =

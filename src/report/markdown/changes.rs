@@ -36,7 +36,7 @@ pub(super) fn cause_text(cause: Cause) -> &'static str {
     }
 }
 
-/// Returns the changes of a service and of its steps, each of them once.
+/// Returns the changes of a service and of its steps, each of them once. Omits the name of a service that is replaced.
 pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = ChangedValue<'a>> {
     let replaces = shown.kind == ServiceKind::Replace;
     let is_name = |change: &ChangedValue<'_>| change.path == ChangePath::Field(Field::Name);
@@ -62,8 +62,8 @@ pub(super) struct Diff {
 }
 
 impl Diff {
-    /// Renders the changes of a service. If there are more than `most` lines, a final line counts those that are not
-    /// shown.
+    /// Renders the changes of a service. `width` is the maximum length of a line, in characters. If there are more than
+    /// `most` lines, a final line counts the lines that are not shown.
     pub(super) fn of(words: &Words, shown: Shown<'_>, width: usize, most: usize) -> Self {
         let Shown { plan, api, service: shown } = shown;
         let mut diff = Self { lines: Vec::new(), most, hidden: 0, width, cause: None };
@@ -160,7 +160,7 @@ impl Diff {
         }
     }
 
-    /// Adds the content of a whole service, which is new or missing. Its settings come last.
+    /// Adds the complete content of a service that is new or missing. Its settings come last.
     fn whole(&mut self, content: &ServiceChanges) {
         let is_setting = |change: &&FieldChange| matches!(change.field, Field::Setting(_));
         let (settings, fields): (Vec<_>, Vec<_>) = content.fields.iter().partition(is_setting);
@@ -177,7 +177,8 @@ impl Diff {
         }
     }
 
-    /// Adds the lines for a version set of a whole service: one with its pins, and then one for each value of its model preferences.
+    /// Adds the lines for a version set of a service that is new or missing. The first line has the pins. Each value of
+    /// the model preferences has a line of its own.
     fn whole_set(&mut self, set: &VersionSetChange) {
         let mark = if set.kind == VersionSetChangeKind::Deleted { "-" } else { "+" };
         self.push(mark, &format!("{}: {}", set.path(), pins(set)));

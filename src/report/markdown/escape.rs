@@ -13,7 +13,7 @@ const SENTENCE: usize = 1_000;
 /// The maximum length of a name in a code span, in characters.
 const NAME: usize = 280;
 
-/// Returns the text in one line, without control sequences, workflow commands and invisible characters.
+/// Returns the text in one line, without control sequences, invisible characters, and workflow commands of CI systems.
 pub(super) fn clean(text: &str) -> String {
     without_commands(&visible(text))
 }

@@ -295,7 +295,7 @@ fn very_long_texts_do_not_break_a_report() {
     }
 }
 
-/// Checks that `check` finds planted violations.
+/// Checks that `check` panics on markup that the renderer never writes.
 #[test]
 fn planted_markup_is_found() {
     let planted = [

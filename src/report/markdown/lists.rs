@@ -17,7 +17,7 @@ use crate::report::short_value::short_value;
 /// The maximum length of a value in a sentence, in characters.
 const VALUE: usize = 60;
 
-/// An entry of a list. It has two forms: a sentence, and, for reports with little room, only the names.
+/// An entry of a list, in two forms. Reports show the sentence. If they have little room, they show only the names.
 pub(super) struct Item {
     pub(super) sentence: String,
     pub(super) names: String,

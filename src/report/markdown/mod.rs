@@ -2,7 +2,8 @@
 //!
 //! GitHub limits comments to 65,536 characters. A report that is too long is not cut off. Instead, it shows harmless
 //! changes in less detail (`section::Level`) and says that it does. Removals, replacements and conflicts come first and
-//! are never folded. If there is no room for the names of all of them, the first line counts the missing names.
+//! are never in a block that must be unfolded. If there is no room for the names of all of them, the first line counts
+//! the missing names.
 //!
 //! The limit is applied to bytes, because the number of bytes in UTF-8 is never less than the number of characters or
 //! UTF-16 units. So the report fits, whichever unit a site counts.
@@ -26,8 +27,8 @@ use super::direction::directed;
 use super::{Mode, Section, drift};
 use crate::plan::{Finding, Plan, Risk};
 
-/// The maximum size of a report, in bytes. The rest of the 65,536 is left to the script that posts the comment. The
-/// script may add a marker to find the comment again, for example.
+/// The maximum size of a report, in bytes. The remaining bytes up to 65,536 are left for the script that posts the
+/// comment. For example, the script may add a marker with which it finds the comment again.
 pub const MOST: usize = 64_000;
 /// The number of bytes reserved for lines that count entries that are not shown.
 const WARNING: usize = 400;
@@ -101,7 +102,8 @@ fn choose_environments<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<
     order.into_iter().map(|at| &sections[at]).collect()
 }
 
-/// Renders a part for each environment. If the full parts don't fit together, each is limited to its share of the room.
+/// Renders a part for each environment. If the full parts don't fit together, each part is limited to its share of the
+/// room.
 fn parts(mode: Mode, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
     let whole: Vec<Part> = sections.iter().map(|one| section::render(mode, one, room)).collect();
     let lengths: Vec<usize> = whole.iter().map(|part| part.text.len() + 2).collect();

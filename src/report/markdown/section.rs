@@ -94,7 +94,8 @@ impl<'a> Page<'a> {
         self.planned.plan
     }
 
-    /// Writes everything after the introduction. Returns `None` if the result is longer than the room for it.
+    /// Writes everything after the introduction at this level of detail. Returns `None` if the text becomes longer than
+    /// `room` bytes.
     fn body(&mut self, level: Level) -> Option<()> {
         self.shortened = !matches!(level, Level::Diffs { lines: MOST_LINES, .. });
         self.text.push_str(&self.lists_text());
@@ -122,7 +123,8 @@ impl<'a> Page<'a> {
         (self.text.len() <= self.room).then_some(())
     }
 
-    /// Renders the lists of refusals, removals, replacements and conflicts in full.
+    /// Renders the lists of refusals, removals, replacements and conflicts in full. Stops as soon as the text is longer
+    /// than `room` bytes, because the caller then discards it.
     fn lists_text(&self) -> String {
         let mut out = caution(self.words, &self.lists, 0);
         for list in self.lists.iter().filter(|list| !list.items.is_empty()) {
@@ -141,7 +143,7 @@ impl<'a> Page<'a> {
         out
     }
 
-    /// Writes the changes of a service in a block that is folded at first.
+    /// Writes the changes of a service in a block that the reader can unfold.
     fn service(&mut self, shown: &ServicePlan, width: usize, lines: usize) {
         let in_plan = Shown { plan: self.plan(), api: self.section.origin.api, service: shown };
         let diff = Diff::of(self.words, in_plan, width, lines);
@@ -171,7 +173,7 @@ impl<'a> Page<'a> {
         self.text.push_str("</details>\n\n");
     }
 
-    /// Writes one line for each service, in a block that is folded at first.
+    /// Writes one line for each service, in a block that the reader can unfold.
     fn lines(&mut self) {
         let plan = self.plan();
         let services = count(plan.services.len(), "service");
@@ -228,8 +230,8 @@ impl<'a> Page<'a> {
         kinds.into_iter().filter(|(_, names)| !names.is_empty()).collect()
     }
 
-    /// Writes the part with names only, for when no level of detail fits. Refusals, removals, replacements and
-    /// conflicts come first, and the warning at the top counts those that are not listed.
+    /// Writes the part with names only. It is used if no level of detail fits. Refusals, removals, replacements and
+    /// conflicts come first, and the warning at the top counts the entries that are not listed.
     fn names(mut self) -> Part {
         self.shortened = true;
         let foot = {
@@ -266,7 +268,8 @@ impl<'a> Page<'a> {
         Part { text: self.text, unlisted }
     }
 
-    /// Writes the graph of the steps, or the command that shows the graph if it is not `wanted` or too large.
+    /// Writes the graph of the steps. If the graph is not `wanted` or is too large, writes the command that shows it
+    /// instead. Writes nothing in a drift report, or if there are fewer than two steps.
     fn graph(&mut self, wanted: bool) {
         let plan = self.plan();
         let steps = plan.steps.len();
@@ -314,8 +317,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Renders the warning that counts refusals, removals, replacements and conflicts. Returns an empty string if there are
-/// none.
+/// Renders the warning that counts refusals, removals, replacements and conflicts. `unlisted` is the number of these
+/// entries that the report does not list. Returns an empty string if there are no entries.
 fn caution(words: &Words, lists: &[List], unlisted: usize) -> String {
     let some = lists.iter().filter(|list| !list.items.is_empty());
     let parts: Vec<String> = some.map(|list| count(list.items.len(), list.noun)).collect();
@@ -335,7 +338,8 @@ fn caution(words: &Words, lists: &[List], unlisted: usize) -> String {
     out
 }
 
-/// Returns the first paths of a service's changed values, to be appended to the line about the service.
+/// Returns the end of the line about a service: the paths of its first changed values, and the number of deleted
+/// version sets.
 fn paths(plan: &Plan, shown: &ServicePlan) -> String {
     let mut paths: Vec<String> = all(plan, shown).map(|change| change.path.to_string()).collect();
     if shown.kind == ServiceKind::Create {

@@ -8,7 +8,7 @@ use crate::plan::tests::build::*;
 use crate::plan::{Options, Origin, Plan};
 use crate::report::Planned;
 
-/// Makes a plan for many services, but does not verify it, because that would be slow.
+/// Returns a plan for many services. Does not verify the plan, because that would be slow.
 fn planned(live: Vec<LiveService>, wanted: Vec<DesiredService>) -> Plan {
     let options = Options { prune: true, ..options() };
     crate::plan::plan(&desired(wanted), &snapshot(live), &own_policy(), &options).unwrap()

@@ -28,16 +28,16 @@ const ERROR: usize = 1_000;
 /// The number of bytes reserved for the text outside the lists.
 const AROUND: usize = 6_000;
 
-/// The verdict on an apply, which the summary begins with.
+/// The verdict on an apply. The summary begins with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every step is done.
     Applied,
     /// There was nothing to do, because the live state matched the manifests.
     NothingToDo,
-    /// Some steps failed, and the other steps are done.
+    /// Some steps are not done, although the run was not stopped.
     InPart,
-    /// A guardrail refused the plan, or the saved plan was stale. Nothing was changed.
+    /// The run was refused, for example by a guardrail, or because the saved plan was stale.
     Refused,
     /// The user did not approve the plan.
     Declined,
@@ -146,7 +146,7 @@ fn verdict(ended: &Ended<'_>) -> String {
     }
 }
 
-/// Renders a table with the number of planned services and the number of finished services.
+/// Renders a table that counts the planned and the finished services for each kind of change.
 fn table(plan: &Plan, report: &Report) -> String {
     let is_done = |shown: &&ServicePlan| {
         shown.steps.iter().all(|step| matches!(report.outcomes.get(step), Some(StepOutcome::Done(_))))
@@ -305,8 +305,9 @@ fn lists(out: &mut String, lists: &[List]) {
     }
 }
 
-/// Returns an arrow and the id of the service that replaced a retired one, even if an earlier run created it.
-/// Applications that use the old id need the new one. Returns an empty string if there is no new service.
+/// Returns an arrow and the id of the new service, if the step retires a service that was replaced. An earlier run may
+/// have created the new service. Applications that use the old id need the new id. Returns an empty string if there is
+/// no new service.
 fn successor(step: &Step, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let Action::Retire { id: old, .. } = &step.action else { return String::new() };
     match ids.get(&step.service) {

@@ -176,7 +176,8 @@ fn the_verdict_on_a_stopped_run_depends_on_its_progress() {
     }
 }
 
-/// Checks verdicts that can be given both before and after the first step has started.
+/// Checks the verdicts that a run can get before and after its first step has started. The summary may say that nothing
+/// was changed only if no step has started.
 #[test]
 fn after_the_first_step_no_verdict_says_that_nothing_was_changed() {
     for verdict in

@@ -110,7 +110,7 @@ fn hostile_texts_stay_text() {
 
 #[test]
 fn texts_do_not_change_the_structure_of_a_page() {
-    // Replaces each character that has a meaning to a browser by one that has none.
+    // Replaces each character that has a meaning in HTML by a similar character that has none.
     let plain = |text: &str| {
         let pairs = [('<', '‹'), ('>', '›'), ('&', '+'), ('"', '\\'), ('\'', '’')];
         pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(*from, &to.to_string()))

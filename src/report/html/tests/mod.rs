@@ -42,7 +42,8 @@ fn part<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     &page[begin..begin + length + to.len()]
 }
 
-/// Returns a plan with one service of each kind: created, changed, replaced and retired, and an orphan.
+/// Returns a plan that creates, changes, replaces and retires one service each. The retired service is an orphan. One
+/// more live service is not managed.
 fn every_kind() -> Plan {
     let mut changed = wanted("Changed", "A1");
     changed.description = Some("What it says now.".to_owned());

@@ -279,7 +279,7 @@ fn steps_are_drawn_in_layers_up_to_a_limit() {
         .filter(|tag| tag.name == "svg" && tag.attributes.contains_key("x"))
         .map(|tag| (tag.attributes["x"].as_str(), tag.attributes["y"].as_str()))
         .collect();
-    // Three steps that depend on each other are drawn in one row. The unconnected step is drawn below them.
+    // Three steps in a chain of dependencies are drawn in one row. The step without dependencies is drawn below them.
     assert_eq!(nodes, [("24", "12"), ("288", "12"), ("552", "12"), ("24", "70")]);
     let ways: Vec<&str> = found.all("d");
     assert_eq!(ways, ["M240 35C264 35 264 35 288 35M504 35C528 35 528 35 552 35"]);

@@ -43,7 +43,7 @@ const ATTRIBUTES: &[&str] = &[
 ];
 const VOID: &[&str] = &["input", "meta"];
 
-/// A start tag, with unescaped attributes.
+/// A start tag. The values of its attributes are unescaped.
 #[derive(Debug)]
 pub(super) struct Tag {
     pub(super) name: String,
@@ -66,7 +66,7 @@ pub(super) fn tokens(page: &str) -> Tokens {
     found
 }
 
-/// Parses a fragment of a page.
+/// Parses a fragment of a page. Panics if it has unknown elements or attributes, or an element that is not closed.
 #[track_caller]
 pub(super) fn tokens_of(part: &str) -> Tokens {
     let mut rest = part;
@@ -157,8 +157,8 @@ impl Tokens {
         self.tags.iter().filter(|tag| tag.name == name).count()
     }
 
-    /// Panics unless ids are unique, links lead to ids, elements that occur once do so, and heading levels are not
-    /// skipped.
+    /// Panics unless all ids differ and every link leads to an id. Also panics unless elements such as `body` and `h1`
+    /// occur exactly once, and no heading level is skipped.
     #[track_caller]
     fn sound(&self) {
         let ids: BTreeSet<&str> = self.all("id").into_iter().collect();
