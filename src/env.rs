@@ -80,8 +80,8 @@ impl Env {
         SystemTime::now()
     }
 
-    /// Returns the time that documents contain as their creation time. It is `SOURCE_DATE_EPOCH` (seconds since 1970,
-    /// used for reproducible builds) if that is set, otherwise the current time.
+    /// Returns the time that documents, such as saved plans, contain as their creation time. It is `SOURCE_DATE_EPOCH`
+    /// (seconds since 1970, used for reproducible builds) if that is set, otherwise the current time.
     fn document_time(&self) -> jiff::Timestamp {
         let fixed = self.variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.trim().parse().ok());
         fixed
@@ -93,19 +93,20 @@ impl Env {
         jiff::Timestamp::try_from(self.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 
-    /// Returns today's date in UTC, such as `2026-11-22`. It is always the real date, because names of live services
-    /// contain it, and build systems set `SOURCE_DATE_EPOCH` to 1980.
+    /// Returns today's date in UTC, such as `2026-11-22`. It is the real date even if `SOURCE_DATE_EPOCH` is set: names
+    /// of live services contain it, and some build systems set that variable to a date in 1980.
     pub fn today(&self) -> String {
         self.timestamp_now().strftime("%Y-%m-%d").to_string()
     }
 
-    /// Returns the time that documents contain as their creation time. It is in UTC and in whole seconds, such as
-    /// `2026-11-22T09:57:12Z`.
+    /// Returns the time that documents, such as saved plans, contain as their creation time. It is in UTC and in whole
+    /// seconds, such as `2026-11-22T09:57:12Z`.
     pub fn timestamp(&self) -> String {
         self.document_time().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// Returns a random number from 0 to 1, for the jitter of retries. It must not be used for secrets.
+    /// Returns a random number that is at least 0 and less than 1, such as for the random part of a retry's delay. It
+    /// must not be used for secrets.
     pub fn random(&self) -> f64 {
         use std::hash::{BuildHasher, Hasher};
         // The standard library seeds each `RandomState` from the system's randomness.

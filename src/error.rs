@@ -18,7 +18,8 @@ pub enum Success {
 pub enum Failure {
     /// The manifests or the project file are invalid.
     Manifests(Box<Problems>),
-    /// The allowlist does not contain the environment's host, or a variable that the environment names for credentials.
+    /// The environment's host, or a variable that the environment names for credentials, is not on the allowlist: the
+    /// list of hosts and variables that the user permits.
     NotAllowed(Box<Problems>),
     /// A plan can't be made, or a guardrail refuses it.
     Plan(PlanError),
@@ -26,7 +27,7 @@ pub enum Failure {
     Conflicts(PlanError),
     /// A request failed, and retries did not succeed either.
     Request(Box<ApiError>),
-    /// Any other error, with hints.
+    /// Any other error.
     Other {
         /// The error message: what happened, to what, and why.
         message: String,
@@ -37,7 +38,7 @@ pub enum Failure {
     Refused {
         /// The error message, which says that the plan is refused, and why.
         message: String,
-        /// The changed values, one per line.
+        /// The changed values, one per line. Empty if there are none to show.
         details: String,
         /// Hints on what the user can do next.
         hints: Vec<String>,
@@ -73,7 +74,7 @@ impl Failure {
         Self::Refused { message: message.into(), details: details.into(), hints: Vec::new() }
     }
 
-    /// Adds a hint on what the user can do next.
+    /// Adds a hint on what the user can do next. Does nothing if this kind of failure has no list of hints.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Other { hints, .. } | Self::Refused { hints, .. } = &mut self {
@@ -105,9 +106,9 @@ impl From<ApiError> for Failure {
 pub mod exit_code {
     /// The command is done, or there was nothing to do.
     pub const DONE: u8 = 0;
-    /// The command failed.
+    /// The command failed for a reason that has no exit code of its own.
     pub const ERROR: u8 = 1;
-    /// There are changes, or there is drift.
+    /// There are changes and `--detailed-exitcode` was given, or there is drift.
     pub const CHANGES: u8 = 2;
     /// A guardrail refused the plan, the plan has conflicts, or a saved plan is stale.
     pub const REFUSED: u8 = 3;

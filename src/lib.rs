@@ -1,7 +1,7 @@
 //! amigops keeps the services of a conversational-agent organization equal to YAML manifests in Git.
 //!
-//! This page is the map of the code. It says which module may import which. `tests/suite/house.rs` reads the sources
-//! and checks these rules.
+//! This page is the map of the code. It says which module may import which other modules. `tests/suite/house.rs` reads
+//! the sources and checks these rules.
 //!
 //! # The flow of a run
 //!
@@ -18,10 +18,12 @@
 //!
 //! # Rooms
 //!
+//! A room is a top-level module. Its files may import only from the room itself and from the rooms in the last column.
+//!
 //! | room | job | may import |
 //! |---|---|---|
 //! | [`model`] | ids, the desired state, the live state, and rules that both share | nothing |
-//! | [`checkout`] | resolves and opens files of a project, only inside it and without following links | nothing |
+//! | [`checkout`] | opens files of a project, and refuses paths that lead out of the project | nothing |
 //! | [`manifest`] | files → desired state; reports every problem with its file and line | `checkout`, `model` |
 //! | [`edit`] | (text of a YAML file, changes) → new text, with every other byte unchanged | `model` |
 //! | [`plan`] | (desired, live, options) → plan; `verify` checks plans | `model` |

@@ -1,8 +1,8 @@
 //! Writes to stdout and stderr. No other module does.
 //!
-//! Results go to stdout, everything else to stderr. Renderers return coloured text. This module removes the colours if
-//! they are not wanted, and masks every known secret. A pipe that is closed early (`| head`) is not an error. If a
-//! result can't be written for another reason, [`Ui::is_broken`] returns true.
+//! Results go to stdout, everything else to stderr. The functions of `report` return coloured text. This module removes
+//! the colours if they are not wanted, and masks every known secret. A pipe that is closed early (`| head`) is not an
+//! error. If a result can't be written for another reason, [`Ui::is_broken`] returns true.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use crate::model::{Endpoint, Secrets};
 use crate::remote::{ApiError, RequestObserver};
 use crate::report::{diagnostics, human, progress, text};
 
-/// How much is printed on stderr.
+/// The amount of output on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// Only errors are printed.
@@ -57,7 +57,7 @@ impl Ui {
         }
     }
 
-    /// Masks a secret in all further output.
+    /// Adds a secret to the secrets that are masked in all further output.
     pub fn hide(&self, secret: &str) {
         self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(secret);
     }
@@ -83,7 +83,7 @@ impl Ui {
         if let Err(error) = self.with_hidden_bar(write)
             && error.kind() != io::ErrorKind::BrokenPipe
         {
-            // Report it once: later writes will fail, too.
+            // Report only the first error, because later writes will fail, too.
             if !self.shared.broken.swap(true, Ordering::Relaxed) {
                 self.write_stderr(&format!("error: can't write to stdout: {error}\n"));
             }
@@ -164,7 +164,7 @@ impl Ui {
         }
     }
 
-    /// Removes the progress bar.
+    /// Removes the progress bar, if there is one.
     pub fn end_progress(&self) {
         let bar = self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(bar) = bar {

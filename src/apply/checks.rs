@@ -1,9 +1,9 @@
-//! Checks whether a step can start, although other users may have changed its services since the plan was made. These
-//! functions send no requests.
+//! Checks whether a step can still start. Other users may have changed its services since the plan was made. The
+//! functions in this file send no requests.
 //!
-//! A service has three states: the expected one (the plan's snapshot with this run's own changes), the current one, and
-//! the one that the step wants. A step does not start if it would overwrite a change by another user, or if it depends
-//! on the changed value. The step keeps all other changes.
+//! Each check compares three states of a service: the expected state (the plan's snapshot with this run's own changes),
+//! the current state, and the state that the step wants. A step does not start if it would overwrite another user's
+//! change, or if it depends on the changed value. All other changes by other users are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,11 +35,12 @@ impl<'a> Check<'a> {
     /// Returns the action, adapted so that it keeps changes by other users.
     ///
     /// `successors` are services that were created to replace the service that the action changes. For a retirement,
-    /// they are its replacements. For an update, they are the new services of unfinished replacements.
+    /// they are the services that take the place of the retired service. For an update, they are the new services of
+    /// unfinished replacements.
     ///
     /// # Errors
     ///
-    /// Returns the changes since the plan that the action would overwrite, or on which it depends.
+    /// Returns the changes by other users that the action would overwrite, or on which it depends.
     pub(super) fn check_action(
         &self,
         action: &Action,
@@ -95,7 +96,9 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Returns the differences between two states of a service, without changes that the server makes on its own.
+    /// Returns the changes that other users have made to a service, as differences between its expected state and its
+    /// current state. Leaves out the version set `edge` on an API whose server creates it, because users can't change
+    /// it.
     pub(super) fn changes_by_users(&self, planned: &LiveService, now: &LiveService) -> Vec<ChangeRecord> {
         let mut changes = differences(planned, now);
         if self.api.makes_version_sets() {
@@ -105,17 +108,19 @@ impl<'a> Check<'a> {
         changes
     }
 
-    /// Returns true if the path is that of the ownership tag, and this project no longer owns the service.
+    /// Returns true if `path` is the path of the ownership tag, and if this project does not own the service in its
+    /// current state `now`.
     pub(super) fn is_lost_ownership(&self, path: &str, now: &LiveService) -> bool {
         path.strip_prefix("tags.") == Some(&self.ownership.tag) && !self.ownership.owns(&now.tags)
     }
 
-    /// Returns the update with the current values of all tags and version set fields that it does not change, so that
-    /// the request keeps them. `depends_on` returns true for each path on whose value the update depends.
+    /// Returns a copy of the update that keeps changes by other users: tags and version set fields that the update does
+    /// not change have their current values in the copy. `depends_on` returns true for the path of each value on which
+    /// the update depends.
     ///
     /// # Errors
     ///
-    /// Returns the changes that the update would overwrite, or on which it depends.
+    /// Returns the changes by other users that the update would overwrite, or on which it depends.
     pub(super) fn check_update(
         &self,
         id: &ServiceId,
@@ -174,7 +179,8 @@ impl<'a> Check<'a> {
         let is_active = self.now.get(id).is_some_and(|now| now.active);
         let depends_on = |path: &str| match path {
             "name" | "agent" | "context_graph" => true,
-            // Another user may have activated the service. If another user has deactivated it, nothing is lost.
+            // Stop only if another user has activated the service. Retiring a service that another user has deactivated
+            // does no harm.
             "active" => is_active,
             path => path == protected,
         };
@@ -185,10 +191,10 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Adds `active: true` to an update that renames an active service.
+    /// On Classic, adds `active: true` to an update that renames an active service.
     ///
-    /// The Classic API promises to refuse a name in use only for requests that activate a service. It may accept a
-    /// plain rename, and then two active services would have the same name.
+    /// The Classic API is certain to refuse a name in use only if the request activates a service. Without
+    /// `active: true`, it may accept the rename, and two active services would have the same name.
     fn state_activity(&self, id: &ServiceId, update: &mut ServiceUpdate) {
         let is_active = |service: Option<&LiveService>| service.is_some_and(|service| service.active);
         let stays_active = is_active(self.expected.service(id)) && is_active(self.now.get(id));
@@ -252,8 +258,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Checks that a service has not been activated or deactivated since the plan was made. Always succeeds if the planned
-/// state of the service is not `active`.
+/// Checks that no other user has activated or deactivated a service since the plan was made. Applies only to a service
+/// whose field `active` has the value of the argument `active` in the plan, and succeeds for any other service.
 fn check_activity_unchanged(
     planned: &LiveService,
     now: &LiveService,
@@ -263,19 +269,20 @@ fn check_activity_unchanged(
     error_if_any(planned, changes.filter(|_| planned.active == active))
 }
 
-/// Returns the paths of the changed values.
+/// Returns the paths of the changed values, such as `name` or `tags.tier`.
 pub(super) fn paths(changes: &[ChangeRecord]) -> BTreeSet<String> {
     changes.iter().map(|change| change.path.clone()).collect()
 }
 
-/// Returns true if `path` is one of `paths`, or contains one of them, or is inside one of them.
+/// Returns true if `path` is one of `paths`, or contains one of them, or is inside one of them as `tags.tier` is inside
+/// `tags`.
 pub(super) fn overlaps(paths: &BTreeSet<String>, path: &str) -> bool {
     let is_inside =
         |path: &str, outer: &str| path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
     paths.iter().any(|other| other == path || is_inside(path, other) || is_inside(other, path))
 }
 
-/// Returns the changes as an error, or `Ok` if there are none.
+/// Returns an error with these changes of the service `planned`, or `Ok` if there are no changes.
 pub(super) fn error_if_any(
     planned: &LiveService,
     changes: impl Iterator<Item = ChangeRecord>,

@@ -11,11 +11,11 @@ use crate::model::{Api, Endpoint, LiveService, Ownership, ServiceId};
 use crate::plan::{Action, StepId, Target};
 use crate::remote::{ApiError, StopReason, WriteApi};
 
-/// The settings of a run.
+/// The settings of a run, which do not change while its steps are executed.
 pub struct RunSettings<'a> {
     /// The maximum number of concurrent steps.
     pub parallelism: usize,
-    /// The API that the run uses.
+    /// The API that the run uses: Classic or Platform.
     pub api: Api,
     /// The live services from which the plan was made. Steps compare the current state with them. If the answer to a
     /// create request is lost, the run looks for a service that is not in this list.
@@ -52,7 +52,7 @@ pub(super) struct StepContext<'a, A> {
     pub(super) api: &'a A,
     /// The connection for requests that are sent even after the run was cancelled.
     pub(super) uninterruptible: A,
-    /// The API that the connection uses.
+    /// The API that the connection uses: Classic or Platform.
     pub(super) kind: Api,
     /// Today's date, which becomes part of the names of abandoned services.
     pub(super) today: &'a str,
@@ -61,7 +61,7 @@ pub(super) struct StepContext<'a, A> {
     reads: SharedReads,
     ownership: &'a Ownership,
     stop: &'a dyn Fn() -> Option<StopReason>,
-    /// The services that this run has created, by the id of the step that created each one.
+    /// The ids of the services that this run has created, by the id of the step that created the service.
     created: RefCell<BTreeMap<StepId, ServiceId>>,
 }
 
@@ -88,12 +88,12 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         (self.stop)().is_some()
     }
 
-    /// Records the service that a step has created.
+    /// Records the id of the service that a step has created.
     pub(super) fn record_created(&self, step: StepId, id: ServiceId) {
         self.created.borrow_mut().insert(step, id);
     }
 
-    /// Returns the services that this run has created.
+    /// Returns the ids of the services that this run has created.
     pub(super) fn created_ids(&self) -> BTreeSet<ServiceId> {
         self.created.borrow().values().cloned().collect()
     }
@@ -126,8 +126,8 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         targets.map(|target| self.id(target)).collect()
     }
 
-    /// Reads the current state of the services with these ids. The result may also contain services that other steps
-    /// requested.
+    /// Reads the current state of the services with these ids. Deleted and hidden services are missing from the result.
+    /// The result may also contain services that other steps requested.
     pub(super) async fn read(&self, ids: &BTreeSet<ServiceId>) -> Result<Rc<Services>, ApiError> {
         match self.kind.reads_services_together() {
             true => self.reads.read(self.api, ids).await,

@@ -42,7 +42,8 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Looks several times for a new service, after the answer to its create request was lost. Returns the service's
-    /// id. Looks once more some seconds later if a gateway may have given up before the server was done.
+    /// id, or `None` if the service was not found. If `error` may be a timeout, looks once more three seconds later,
+    /// because the server may still be carrying out the request.
     async fn wait_for_created(
         &self,
         new: &NewService,
@@ -55,7 +56,7 @@ impl<A: WriteApi> StepContext<'_, A> {
             if let Some(id) = self.find_created(new).await? {
                 return Ok(Some(id));
             }
-            // A cancelled run does not send the create again.
+            // A cancelled run sends no second create request, so it need not look again.
             if self.is_cancelled() {
                 break;
             }
@@ -63,8 +64,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         Ok(None)
     }
 
-    /// Returns the id of the service that was created by a request whose answer was lost. Returns `None` if there is no
-    /// such service.
+    /// Lists all services, and returns the id of the service that the create request with the lost answer created.
+    /// Returns `None` if no service can be the result of the request.
     async fn find_created(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
         let created = self.created_ids();
         let services = self.uninterruptible.services(Listing::All).await?;

@@ -1,9 +1,9 @@
-//! The cut-over: moves a name from the old service of a replacement to the new service. It renames the old service and
-//! then activates the new one. There are no other requests between these two.
+//! Executes the cut-over of a replacement, which moves a name from the old service to the new one. The cut-over renames
+//! the old service, and then immediately activates the new service under the name.
 //!
-//! Both services are read before the rename. After the rename, no request waits for a rate limit, and everything ends
-//! within [`MAX_CUT_OVER_TIME`]. At the end, either the new or the old service has the name, or the error says that no
-//! service has it.
+//! Both services are read before the rename. After the rename, the activation and a possible undo do not wait for the
+//! rate limit, and everything ends within [`MAX_CUT_OVER_TIME`]. At the end, either the new or the old service has the
+//! name, or the error says what happened instead.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,9 +26,10 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The maximum number of times that a cut-over is attempted if the API is busy or under maintenance.
 const ROUNDS: u32 = 3;
-/// The delay between two attempts of a cut-over. During the delay, the old service is in use under its name.
+/// The delay between two attempts of a cut-over. During the delay, the old service has its name back, so users can
+/// reach it.
 const ROUND_DELAY: Duration = Duration::from_secs(10);
-/// How often the run checks during a delay whether it is cancelled.
+/// The interval at which the run checks, during the delay between two attempts, whether it was cancelled.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl<A: WriteApi> StepContext<'_, A> {
@@ -39,7 +40,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         for round in 1..=ROUNDS {
             let failure = match self.cut_over_once(plan).await {
                 Ok(()) => return Ok(()),
-                // A cancelled wait does not explain why the earlier round failed.
+                // The run was cancelled. If an earlier round failed, return its failure, because it explains more.
                 Err(StepFailure::Request(error)) if error.cause == FailureCause::Interrupted => {
                     return Err(earlier.unwrap_or(error.into()));
                 }
@@ -73,8 +74,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         let count = if plan.rename.is_some() { 3 } else { 1 };
         let mut reservation = self.api.reserve(Endpoint::UpdateService, count).await?;
         if reservation.is_limit_unknown() {
-            // There is no time to learn the limit between the rename and the activation. The answer to an update that
-            // changes nothing shows the limit.
+            // The rate limit is not known yet, and there is no time to learn it between the rename and the activation.
+            // So send an update that changes nothing: its answer shows the limit.
             let api = self.api.with_reservation(&reservation);
             api.update_service(plan.new, &ServiceUpdate::default()).await?;
             drop(reservation);
@@ -89,7 +90,7 @@ impl<A: WriteApi> StepContext<'_, A> {
             Ok(requests) => requests,
             Err(changes) => return Err(self.changed_since_plan(plan, changes, &now).await),
         };
-        // From here on, a cancelled run completes the cut-over.
+        // From here on, the cut-over is completed even if the run is cancelled.
         let deadline = Instant::now() + MAX_CUT_OVER_TIME;
         let mut attempt = CutOverAttempt { plan, requests, reservation, deadline };
         self.rename_old(&mut attempt).await?;
@@ -110,7 +111,8 @@ impl<A: WriteApi> StepContext<'_, A> {
             && now.get(plan.old).is_none_or(|old| &old.name != plan.old_name)
     }
 
-    /// Renames the old service. If the answer is lost, checks whether the rename was applied.
+    /// Renames the old service. If the answer is lost, checks whether the rename was applied. Does nothing if an
+    /// earlier run has already renamed the service.
     async fn rename_old(&self, attempt: &mut CutOverAttempt<'_>) -> Result<(), StepFailure> {
         let Some(rename) = attempt.requests.rename.clone() else { return Ok(()) };
         let old = attempt.plan.old;
@@ -165,9 +167,9 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Returns the failure of a cut-over that can't start, because other users have changed its services. If a third
-    /// service has replaced the old one, also marks the new service as abandoned. If that request fails, the next run
-    /// marks it.
+    /// Returns the failure of a cut-over that can't start, because other users have changed its services. If a service
+    /// other than the new one has already replaced the old service, also marks the new service as abandoned. If that
+    /// request fails, the next run marks the service.
     async fn changed_since_plan(
         &self,
         plan: &CutOver<'_>,

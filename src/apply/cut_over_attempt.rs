@@ -1,4 +1,5 @@
-//! One attempt of a cut-over: its requests, its deadline, and the reads on which its decisions are based.
+//! One attempt of a cut-over: its requests, its deadline, and the functions that read the services and decide what to
+//! do next.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub(super) struct CutOverAttempt<'a> {
     pub(super) requests: CutOverRequests,
     /// The permission to send the rename, the activation and an undo without waiting for the rate limit.
     pub(super) reservation: Arc<Reservation>,
-    /// The time when the attempt must be over, including an undo.
+    /// The time by which the attempt must end, including a possible undo.
     pub(super) deadline: Instant,
 }
 
@@ -51,15 +52,16 @@ impl<A: WriteApi> StepContext<'_, A> {
         self.uninterruptible.with_deadline(attempt.deadline)
     }
 
-    /// Reads the old and the new service. Retries until the attempt's deadline.
+    /// Reads the old and the new service. If a read fails, retries it until the attempt's deadline.
     pub(super) async fn read_both(&self, attempt: &CutOverAttempt<'_>) -> Result<Services, ApiError> {
         let ids = BTreeSet::from([attempt.plan.old.clone(), attempt.plan.new.clone()]);
         let api = self.with_deadline_of(attempt);
         Ok(by_id(attempt.retry_until_deadline(async || api.services_by_id(&ids).await).await?))
     }
 
-    /// Returns another active service that has the old service's name, or that has replaced the old service under a
-    /// different name. Ignores the two services of the cut-over.
+    /// Returns the service in `active` that has the old service's name, or else a service that has replaced the old
+    /// service under a different name. Ignores the two services of the cut-over. Returns `None` if there is no such
+    /// service.
     pub(super) fn find_successor<'s>(
         &self,
         plan: &CutOver<'_>,
@@ -68,7 +70,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         let others = || active.iter().filter(|service| &service.id != plan.old && &service.id != plan.new);
         let holder = others().find(|service| &service.name == plan.old_name);
         let expected = self.expected.borrow();
-        // If this run abandoned a service while another run activated it, the service has lost its tag.
+        // Abandoning a service removes the tag that says which service it replaces. If another run activated the
+        // service at the same time, only the plan's snapshot still has the tag.
         let was_to_replace = |service: &LiveService| {
             expected.planned_state(&service.id).is_some_and(|planned| replaces(planned, plan.old))
         };
@@ -93,13 +96,14 @@ impl CutOverAttempt<'_> {
     pub(super) fn is_finished(&self, now: &Services) -> bool {
         let activation = &self.requests.activation;
         now.get(self.plan.new).is_some_and(|new| match activation.active {
-            // Another client may have renamed the service since then.
+            // The name does not matter: another client may have renamed the service after the activation.
             Some(true) => new.active,
             _ => is_applied(new, activation),
         })
     }
 
-    /// Returns the difference between the old service as it is now and its expected state after the rename.
+    /// Returns the change that another client made to the old service's name. `now` is the current state of the old
+    /// service, or `None` if the service no longer exists.
     pub(super) fn old_service_change(&self, now: Option<&LiveService>) -> LiveChange {
         let before = self.name_after_rename().unwrap_or(self.plan.old_name);
         LiveChange {
@@ -109,13 +113,15 @@ impl CutOverAttempt<'_> {
         }
     }
 
-    /// Returns the outcome for an undo that could not read the services in time.
+    /// Returns the outcome for a cut-over that can't find out which service has the name, because `error` prevented it
+    /// from reading the services in time.
     pub(super) fn holder_unknown(&self, error: ApiError) -> UndoOutcome {
         UndoOutcome::HolderUnknown { name: self.plan.old_name.clone(), error: Box::new(error) }
     }
 
-    /// Returns true if the new service still exists, the old service still has its new name, and there is time for
-    /// another activation and an undo.
+    /// Returns true if the activation can be sent again. This is the case if the new service still exists, the old
+    /// service still has the name that the rename gave it, and at least half of the time is left, so that an undo is
+    /// possible.
     pub(super) fn may_activate_again(&self, now: &Services) -> bool {
         let is_renamed = |old: &LiveService| self.name_after_rename().is_none_or(|name| &old.name == name);
         now.get(self.plan.old).is_some_and(is_renamed)
@@ -123,7 +129,8 @@ impl CutOverAttempt<'_> {
             && self.deadline.saturating_duration_since(Instant::now()) > MAX_CUT_OVER_TIME / 2
     }
 
-    /// Repeats a read until it succeeds, until a retry can't help, or until the deadline.
+    /// Calls `read` until it succeeds. Returns its last error if a retry can't help, or if there is no time for a retry
+    /// before the deadline.
     pub(super) async fn retry_until_deadline<T>(
         &self,
         read: impl AsyncFn() -> Result<T, ApiError>,
@@ -153,7 +160,7 @@ impl CutOverAttempt<'_> {
     }
 }
 
-/// Returns true if the request may succeed when it is sent again later.
+/// Returns true if a request that failed with this error may succeed when it is sent again later.
 pub(super) fn is_transient(error: &ApiError) -> bool {
     match error.cause {
         FailureCause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),

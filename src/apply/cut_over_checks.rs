@@ -1,5 +1,5 @@
-//! Checks whether a cut-over can start, although other users may have changed its services since the plan was made.
-//! These functions send no requests.
+//! Checks whether a cut-over can still start. Other users may have changed its services since the plan was made. The
+//! functions in this file send no requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +8,12 @@ use super::expected_state::updated_service;
 use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_PROTECTED, TAG_REPLACES};
 use crate::plan::differences;
 
-/// The two requests of a cut-over.
+/// The two updates that a cut-over sends: the rename of the old service, and the activation of the new one.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CutOverRequests {
     /// The rename of the old service, or `None` if an earlier run has renamed it.
     pub(super) rename: Option<ServiceUpdate>,
-    /// The activation of the new service.
+    /// The update that activates the new service.
     pub(super) activation: ServiceUpdate,
 }
 
@@ -23,7 +23,7 @@ impl Check<'_> {
     ///
     /// # Errors
     ///
-    /// Returns the changes since the plan that prevent the cut-over: changes of the old service that would be lost, and
+    /// Returns the changes by other users that prevent the cut-over: changes of the old service that would be lost, and
     /// changes of the new service on which its activation depends.
     pub(super) fn check_cut_over(
         &self,
@@ -37,7 +37,7 @@ impl Check<'_> {
         let depends_on =
             |path: &str| matches!(path, "name" | "active" | "agent" | "context_graph") || path == replaces;
         requests.activation = self.check_update(&planned_new.id, activation, &depends_on)?;
-        // The request contains the name, in case another client renames the new service at this moment.
+        // Always send the name, because another client may rename the new service just before the activation.
         requests.activation.name.get_or_insert_with(|| planned_new.name.clone());
         let Some((planned_old, now_old)) = old else { return Ok(requests) };
         if planned_old == now_old {
@@ -117,14 +117,15 @@ impl CopyRules<'_, '_> {
         }
     }
 
-    /// Decides to copy a value if the plan copies it from the old service. If the plan has another value for the new
-    /// service, decides to stop.
+    /// Returns `Copy` if the plan has the same value for the new and the old service. Returns `Stop` if the plan has
+    /// another value for the new service, because the copy would replace that value.
     fn copy_unless_declared(&self, path: &str) -> CopyDecision {
         if overlaps(&self.planned_differences, path) { CopyDecision::Stop } else { CopyDecision::Copy }
     }
 }
 
-/// Adds changed values of the old service to the activation, so that the new service has them as soon as it is active.
+/// Copies the old service's current values at the paths `copied` into the activation. So the new service has these
+/// values as soon as it is active.
 fn copy_changes(
     activation: &mut ServiceUpdate,
     copied: &BTreeSet<String>,

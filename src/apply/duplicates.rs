@@ -31,7 +31,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         if new.active || new.tags.contains_key(TAG_REPLACES) {
             return Ok(());
         }
-        // The service is created. If the list can't be read, the next plan reports a duplicate.
+        // If the list can't be read, the step still succeeds, because its service was created. The next plan reports a
+        // duplicate.
         let list = self.service_list.list_services_shared(&self.uninterruptible).await;
         let Ok(services) = list else { return Ok(()) };
         let is_duplicate = |service: &&LiveService| {
@@ -69,7 +70,8 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Checks that no other run activated a service while this run marked it as abandoned. If another run did, the
-    /// service is in use, so this function restores its name and its tag.
+    /// service is in use, so this function restores its name and its tag. A service that had a temporary name gets the
+    /// name `final_name`.
     ///
     /// # Errors
     ///
@@ -79,7 +81,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         id: &ServiceId,
         final_name: &ServiceName,
     ) -> Result<(), StepFailure> {
-        // If the service can't be read, the next plan shows it.
+        // If the service can't be read, nothing is restored. The next plan shows the service's state.
         let Ok(Some(now)) = self.uninterruptible.service(id).await else { return Ok(()) };
         let planned = self.expected.borrow().service(id).cloned();
         let Some(planned) = planned.filter(|planned| now.active && !planned.active) else { return Ok(()) };

@@ -13,11 +13,11 @@ use crate::remote::StopReason;
 pub enum StepOutcome {
     /// The step is done. Contains the id of the service that it created, or to which it moved a name.
     Done(Option<ServiceId>),
-    /// The step failed.
+    /// The step failed. Contains the reason.
     Failed(StepFailure),
     /// The step was not started, because the step with this id failed or was not started either.
     Blocked(StepId),
-    /// The step was not started, because the run was cancelled.
+    /// The step was not carried out, because the run was cancelled. It was not started, or its request was not sent.
     Stopped(StopReason),
     /// The step was started, but the run was cancelled before the outcome was known. The step may have been applied.
     Unknown,
@@ -31,7 +31,7 @@ pub enum StepOutcome {
 pub enum Event {
     /// A step has started.
     Started(StepId),
-    /// A step that had started has ended.
+    /// A step has ended after it was started.
     Ended {
         /// The id of the step.
         step: StepId,
@@ -58,9 +58,9 @@ pub struct OutcomeCounts {
     pub done: usize,
     /// The number of steps that failed.
     pub failed: usize,
-    /// The number of steps that were not started.
+    /// The number of steps that were blocked, or that were not carried out because the run was cancelled.
     pub not_attempted: usize,
-    /// The number of steps that were started, and whose outcome is unknown.
+    /// The number of steps that were started, but whose outcome is unknown.
     pub unknown: usize,
 }
 

@@ -28,18 +28,18 @@ impl<'a> ExpectedState<'a> {
         self.planned.contains_key(id)
     }
 
-    /// Returns the state that a service had when the plan was made.
+    /// Returns the state that a service had when the plan was made, or `None` if the service did not exist.
     pub(super) fn planned_state(&self, id: &ServiceId) -> Option<&'a LiveService> {
         self.planned.get(id).copied()
     }
 
-    /// Returns the state that a service should have now.
+    /// Returns the state that a service should have now, or `None` if the run does not know the service.
     pub(super) fn service(&self, id: &ServiceId) -> Option<&LiveService> {
         self.changed.get(id).or_else(|| self.planned.get(id).copied())
     }
 
-    /// Adds the effect of a finished step to the expected state. `result` is the service that the step created, or
-    /// activated in place of another one.
+    /// Adds the effect of a finished step to the expected state. `result` is the id of the service that the step
+    /// created, or activated in place of another service.
     pub(super) fn apply(&mut self, action: &Action, result: Option<&ServiceId>) {
         match action {
             Action::Create(new) => {
@@ -114,7 +114,7 @@ pub(super) fn updated_service(service: &LiveService, update: &ServiceUpdate) -> 
     after
 }
 
-/// Returns the state of a service after the request that creates it.
+/// Returns the state of a service after the request that creates it, including the version sets that the server adds.
 fn created_service(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
     let NewService {
         name,

@@ -11,17 +11,17 @@ use crate::remote::ApiError;
 /// The reason why a step failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StepFailure {
-    /// A request failed.
+    /// A request of the step failed.
     #[error("{0}")]
     Request(#[from] ApiError),
     /// Since the plan was made, another user changed a value that the step would overwrite, or on which it depends. The
-    /// step sent nothing.
+    /// change was kept.
     #[error("changed since the plan was made: {}{}", list_changes(changes), describe_successor(successor.as_ref()))]
     ChangedSincePlan {
         /// The changes by other users. There is at least one.
         changes: Vec<LiveChange>,
-        /// The service that has already replaced the old service of the step, if there is one. Another run may have
-        /// created it.
+        /// The id of the service that has already replaced the old service of the step, if there is one. Another run
+        /// may have created it.
         successor: Option<ServiceId>,
     },
     /// A cut-over failed after its first request was sent.
@@ -37,9 +37,9 @@ pub enum StepFailure {
         "another run created the same service, {other}, at the same time; the copy of this run, {own}, was marked as abandoned; plan again"
     )]
     Duplicate {
-        /// The service that the other run created.
+        /// The id of the service that the other run created.
         other: ServiceId,
-        /// The service that this run created.
+        /// The id of the service that this run created.
         own: ServiceId,
     },
     /// The agent's answer in a smoke test is not the expected one.

@@ -1,5 +1,5 @@
-//! Three-way merges: a value that a step changes becomes the step's value. All other values stay as they are now,
-//! including changes by other users since the plan was made.
+//! Merges the changes of a step with changes that other users have made since the plan was made. A value that the step
+//! changes gets the step's value. All other values stay as they are now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use crate::model::{VersionSet, same_json};
 
 type Tags = BTreeMap<String, Option<String>>;
 
-/// Returns the tags to write: the step's changes, merged into the current tags.
+/// Returns the tags to write: the step's changes from `planned` to `wanted`, merged into the current tags `now`.
 pub(super) fn merge_tags(planned: &Tags, now: &Tags, wanted: &Tags) -> Tags {
     merge_map(planned, now, wanted, |one, other| one == other)
 }
 
-/// Returns the version set to write: the step's changes, merged into the current version set. Returns `wanted` if the
-/// version set does not exist now, or did not exist when the plan was made.
+/// Returns the version set to write: the step's changes from `planned` to `wanted`, merged into the current version set
+/// `now`. Returns `wanted` if the version set does not exist now, or did not exist when the plan was made.
 pub(super) fn merge_version_set(
     planned: Option<&VersionSet>,
     now: Option<&VersionSet>,

@@ -1,9 +1,9 @@
 //! Runs an approved plan step by step, and emits events.
 //!
 //! Steps run in parallel as far as the plan's dependencies allow. A failed step blocks only the steps that depend on
-//! it. The steps of a plan are final: nothing is decided during execution. A step that renames, activates or retires a
-//! service, or that copies its values, first reads the services that it acts on. The step stops if another user has
-//! changed them since the plan was made.
+//! it. The steps of a plan are final: nothing is decided during execution. A step that could undo changes by other
+//! users first reads the services that it acts on. It stops if another user has made such a change since the plan was
+//! made.
 //!
 //! The files, from the highest level to the lowest. Each file uses only files that are listed after it:
 //!
@@ -15,7 +15,7 @@
 //! * [`checks`], [`cut_over_checks`] and [`merge`] compare the live state with [`expected_state`], and decide whether a
 //!   step may start;
 //! * [`reads`] reads services for several steps at once;
-//! * [`event`] and [`failure`] are the results.
+//! * [`event`] and [`failure`] define the events of a run and the reasons why steps fail.
 
 mod checks;
 mod context;

@@ -1,4 +1,4 @@
-//! The queue of steps. It knows which steps can start, and which steps a failed step blocks.
+//! Keeps the queue of steps: which steps can start, and which steps a failed step blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,8 +54,8 @@ impl<'a> StepQueue<'a> {
         }
     }
 
-    /// Removes the next step from the queue and returns it. The next step is the first one of the endpoint with the
-    /// fewest running steps.
+    /// Removes the next step from the queue and returns it. The next step is the first ready step of the endpoint with
+    /// the fewest running steps. Returns `None` if no step is ready.
     pub(super) fn start_next(&mut self) -> Option<&'a Step> {
         let first = |(endpoint, ready): (&Endpoint, &BTreeSet<StepId>)| {
             let running = self.running.get(endpoint).copied().unwrap_or_default();
@@ -67,7 +67,8 @@ impl<'a> StepQueue<'a> {
         self.plan.step(id)
     }
 
-    /// Records that a step has ended. If the step is done, other steps that depend on it may become ready.
+    /// Records that a step has ended. `is_done` is true if the step succeeded. Then steps that depend on it may become
+    /// ready.
     pub(super) fn finish(&mut self, step: &Step, is_done: bool) {
         if let Some(running) = self.running.get_mut(&endpoint(&step.action, self.api)) {
             *running -= 1;
@@ -87,7 +88,7 @@ impl<'a> StepQueue<'a> {
         ready.into_iter().for_each(|id| self.mark_ready(id));
     }
 
-    /// Returns the steps that depend on a step, directly or indirectly.
+    /// Returns the ids of all steps that depend on a step, directly or indirectly.
     pub(super) fn blocked_by(&self, id: StepId) -> BTreeSet<StepId> {
         let mut open = vec![id];
         let mut blocked = BTreeSet::new();

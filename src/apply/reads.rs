@@ -48,9 +48,9 @@ impl SharedReads {
         if let Some(answer) = own.answer.take() {
             return answer;
         }
-        // Steps that ask before the limit allows the request can still join it.
+        // While this step waits for the rate limit, other steps can still join the request.
         let reservation = api.reserve(Endpoint::ListServices, 1).await;
-        // Lets other steps join that became ready at the same time.
+        // Let steps that became ready at the same time join the request, too.
         tokio::task::yield_now().await;
         let batch = self.next_batch();
         let ids: BTreeSet<ServiceId> = batch.iter().flat_map(|read| read.ids.iter().cloned()).collect();
@@ -84,9 +84,9 @@ impl SharedReads {
 /// A list of all services. Steps that need the list at the same time share one read.
 #[derive(Default)]
 pub(super) struct SharedServiceList {
-    /// The number of reads that have started.
+    /// The number of reads that have started so far. It is also the number of the latest read.
     started: Cell<u64>,
-    /// The number of the last finished read, and the services that it returned.
+    /// The last finished read: its number, counted from 1, and the services that it returned.
     last: Mutex<Option<(u64, Rc<Vec<LiveService>>)>>,
 }
 

@@ -20,15 +20,15 @@ const MAX_QUOTED_ANSWER: usize = 2_000;
 /// changed between the read and the write.
 const MAX_READS: u32 = 4;
 
-/// Executes the steps of one plan.
+/// Executes the steps of one plan, one call of [`run`](Self::run) for each step.
 pub(super) struct StepRunner<'a, A> {
     context: StepContext<'a, A>,
     /// The services that each step reads before it sends requests.
     reads: StepReads,
     /// One lock for each service, so that only one step at a time reads and changes it.
     locks: RefCell<BTreeMap<ServiceId, Arc<Mutex<()>>>>,
-    /// One lock for each behavior set, so that only one step at a time changes it. Its list of services is read and
-    /// written as a whole.
+    /// One lock for each behavior set, so that only one step at a time changes it. A change reads and writes the
+    /// behavior set's whole list of services, so two changes at the same time could overwrite each other.
     behavior_sets: RefCell<BTreeMap<BehaviorSetId, Rc<Mutex<()>>>>,
 }
 
@@ -46,7 +46,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
     /// Executes a step. Returns the id of the service that the step created, or activated in place of another one.
     /// Returns `None` for other steps.
     pub(super) async fn run(&self, step: &Step) -> Result<Option<ServiceId>, StepFailure> {
-        // The locks are released after the effect of the step is part of the expected state.
+        // Keep the locks until the effect of the step is part of the expected state.
         let mut _locks = Vec::new();
         let context = &self.context;
         let result = match &step.action {
@@ -61,7 +61,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
                 if ids.is_empty() {
                     self.send(context.api, step.id, action).await?
                 } else {
-                    // Wait for the limit before the read, so that the write follows the read at once.
+                    // Wait for the rate limit before the read, so that the write can follow the read immediately.
                     let reservation = context.api.reserve(endpoint(action, context.kind), 1).await?;
                     _locks = self.lock_services(&ids).await;
                     let result = self.check_and_send(step.id, action, &ids, &reservation).await?;
@@ -76,7 +76,9 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
         Ok(result)
     }
 
-    /// Reads the services of a step, compares them with the action, and sends the action's requests.
+    /// Reads the services of a step, checks that the action can still start, and sends the action's requests. Starts
+    /// again if a service changes between the read and the write. Returns the id of the new service if the action
+    /// created one.
     async fn check_and_send(
         &self,
         step: StepId,
@@ -99,7 +101,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
             let checked =
                 checked.map_err(|changes| StepFailure::ChangedSincePlan { changes, successor: None })?;
             let mut api = self.context.api.with_reservation(reservation);
-            // After the last read, the step writes even if the service has changed once more.
+            // After the last read, the step writes even if the service has changed again, so that this loop ends.
             if let Some(seen) = written.and_then(|id| now.get(id)).filter(|_| reads < MAX_READS) {
                 api = api.decided_on(seen);
             }

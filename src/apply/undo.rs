@@ -14,26 +14,27 @@ use crate::remote::{ApiError, Listing, WriteApi};
 enum NameState {
     /// The new service is active, so the cut-over is done.
     Finished,
-    /// The old service has its old name.
+    /// The old service has its old name, so there is nothing to undo.
     Restored,
     /// The old service has neither its old name nor the name that the rename gave it.
     OldServiceChanged(LiveChange),
-    /// Another service has the name, or has replaced the old one: its id, and a list of all active services.
+    /// Another service has the name, or has replaced the old service. Contains the id of the other service, and all
+    /// services that were read.
     Taken(ServiceId, Vec<LiveService>),
-    /// No service has the name.
+    /// No service has the name, so the old service can get it back.
     Free,
 }
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Undoes the rename of the old service, unless the new service is active after all. `cause` is the error of the
-    /// activation.
+    /// Undoes the rename of the old service. Returns `Ok` without an undo if the new service is active after all.
+    /// `cause` is the error of the activation.
     pub(super) async fn undo(
         &self,
         attempt: &CutOverAttempt<'_>,
         cause: ApiError,
     ) -> Result<(), StepFailure> {
         if attempt.name_after_rename().is_none() {
-            // An earlier run renamed the old service.
+            // This run has no rename to undo, because an earlier run renamed the old service.
             return match cause.may_have_happened() {
                 true if self.read_both(attempt).await.is_ok_and(|now| attempt.is_finished(&now)) => Ok(()),
                 _ => Err(cause.into()),
@@ -45,11 +46,13 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Gives the old service its name back. Returns `None` if the new service is active after all.
+    /// Gives the old service its name back, and returns the outcome. Returns `None` if the new service is active after
+    /// all.
     async fn restore_name(&self, attempt: &CutOverAttempt<'_>) -> Option<UndoOutcome> {
         let name = attempt.plan.old_name;
         let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
-        // No retries without a new check, because another run may take the name between two attempts.
+        // The connection does not retry: another run may take the name between two attempts, so each attempt needs a
+        // new check.
         let api = self.with_deadline_of(attempt).with_reservation(&attempt.reservation).without_retries();
         for delay in retry_delays() {
             match self.read_name_state(attempt).await {
@@ -78,7 +81,7 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Returns which service has the name. Reads the old and the new service first. Lists all active services only if
-    /// those two do not show it.
+    /// these two services do not show it.
     async fn read_name_state(&self, attempt: &CutOverAttempt<'_>) -> Result<NameState, ApiError> {
         let plan = attempt.plan;
         let now = self.read_both(attempt).await?;

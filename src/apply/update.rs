@@ -46,7 +46,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         let mut attempt = 1;
         loop {
             let Err(error) = api.update_service(id, update).await else { return Ok(()) };
-            // An update that the server applies only in part has the same result when it is sent again.
+            // If the server applied the update only in part (`NotApplied`), sending it again would have the same
+            // result.
             if update.name.is_none() || !error.may_have_happened() || error.cause == FailureCause::NotApplied
             {
                 return Err(error);

@@ -1,4 +1,5 @@
-//! Reads the allowlist (the hosts and credential variables that are allowed) from the environment of the process.
+//! Reads the allowlist from environment variables. It lists the hosts that may receive credentials, and the variables
+//! that may contain credentials.
 
 use super::context::Context;
 use super::credentials;

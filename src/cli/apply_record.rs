@@ -1,5 +1,5 @@
-//! The record of an apply, from its start to its end. Whichever way the run ends, its summary and its last JSON line
-//! are made from this record.
+//! The record of an apply, from its start to its end. The summary and the last JSON line of the run are made from this
+//! record, however the run ends.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,14 +28,16 @@ pub(super) struct ApplyRecord {
     /// The steps whose last event (`Ended` or `NotStarted`) has been recorded.
     ended: RefCell<BTreeSet<StepId>>,
     end: RefCell<End>,
-    /// The reason why the live state could not be confirmed after the last step, or `None` if there is no such reason.
+    /// The reason why the run could not confirm that the live state matches the plan, or `None` if there is no such
+    /// reason.
     reason: Cell<Option<String>>,
 }
 
 /// The result of the read-back after the last step.
 #[derive(Clone, Debug, Default)]
 pub(super) struct End {
-    /// True if the live state matches the plan, or `None` if it was not read back.
+    /// True if the live state matches the plan, and false if it differs. `None` if it was not read back, or could not
+    /// be compared.
     pub(super) converged: Option<bool>,
     /// The ids of the declared services, as far as they are known, by name.
     pub(super) ids: BTreeMap<ServiceName, ServiceId>,
@@ -93,9 +95,9 @@ impl ApplyRecord {
         self.report.borrow_mut().record(event);
     }
 
-    /// Records that a signal aborted the run, and returns the steps that had not ended. Steps in progress have the
-    /// outcome `Unknown`. The others did not start because of `cancelled`, the reason why the run was cancelled before
-    /// the abort.
+    /// Records that a signal ended the run immediately, and returns the steps that had not ended. Steps in progress get
+    /// the outcome `Unknown`. For steps that were not started, `cancelled` is recorded: the reason why the run had
+    /// already been cancelled.
     pub(super) fn record_abort(&self, plan: &Plan, cancelled: StopReason) -> BTreeSet<StepId> {
         let ended = self.ended.borrow().clone();
         let remaining: BTreeSet<StepId> =
@@ -125,7 +127,7 @@ impl ApplyRecord {
         self.end.replace(end);
     }
 
-    /// Records the reason why the live state could not be confirmed.
+    /// Records the reason why the run could not confirm that the live state matches the plan.
     pub(super) fn set_reason(&self, reason: String) {
         self.reason.set(Some(reason));
     }
@@ -137,7 +139,7 @@ impl ApplyRecord {
         cancelled: Option<StopReason>,
     ) -> String {
         let End { converged, ids, .. } = &*self.end.borrow();
-        // Includes failures before the first step and after the last one.
+        // The error may also come from before the first step, or from after the last one.
         let error = result.as_ref().err().map(ui::plain_message).filter(|words| !words.is_empty());
         let out_of_time = matches!(result, Err(Failure::OutOfTime { .. }));
         let end = events::End {
@@ -194,7 +196,7 @@ mod tests {
         end(done, StepOutcome::Done(None));
         end(ended_unknown, StepOutcome::Unknown);
         let remaining = record.record_abort(&plan, StopReason::Timeout);
-        // The output already has the end of the step that ended with an unknown outcome.
+        // The step `ended_unknown` is not among the returned steps, because the output already contains its end.
         assert_eq!(remaining, BTreeSet::from([in_progress, waiting]));
         let report = record.report();
         let expected = BTreeMap::from([

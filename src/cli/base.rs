@@ -26,7 +26,7 @@ pub(super) struct ThreeWay {
     upstream: Option<CommitState>,
 }
 
-/// The desired state that the manifests of one commit declare.
+/// The desired state and the project's rules, as the files of one commit declare them.
 #[derive(Default)]
 struct CommitState {
     desired: Desired,
@@ -46,8 +46,9 @@ impl ThreeWay {
     }
 }
 
-/// Returns the commit that is checked out. Appends `+` if it does not contain every byte that was loaded, or if files
-/// have changed since then or can't be compared. Returns `None` if there is no commit, or if it can't be read.
+/// Returns the id of the commit that is checked out. Appends `+` if the commit does not contain every byte that was
+/// loaded, or if files were changed after the commit or can't be compared. Returns `None` if there is no commit, or if
+/// it can't be read.
 pub(super) fn checked_out_commit(env: &Env, root: &Path, loaded: &LoadedFiles<'_>) -> Option<String> {
     let git = Git::open(root, env).ok()?;
     let head = git.head().ok()??;
@@ -55,12 +56,12 @@ pub(super) fn checked_out_commit(env: &Env, root: &Path, loaded: &LoadedFiles<'_
     Some(if changed { head + "+" } else { head })
 }
 
-/// Reads the manifests at the base commit. If HEAD is behind the reference, also reads those at the reference. Prints a
-/// warning and returns `None` if the manifests are invalid.
+/// Reads the manifests at the base commit. If HEAD is behind the reference, also reads the manifests at the reference.
+/// Prints a warning and returns `None` if the manifests are invalid.
 ///
 /// # Errors
 ///
-/// Fails if a commit does not exist, or if git can't read it.
+/// Fails if HEAD or the reference names no commit, if they share no commit, or if git can't read a commit.
 pub(super) fn read(
     context: &Context<'_>,
     loaded: &Loaded,
@@ -111,7 +112,8 @@ pub(super) fn read_recorded(
 ) -> Result<ThreeWay, Failure> {
     let git = Git::open(&loaded.project.root, context.env)?;
     let read = |commit: &str| -> Result<CommitState, Failure> {
-        // The commit comes from the plan file. Only an id is accepted, so that it can't name anything else.
+        // The commit comes from the plan file. Only a full commit id is accepted, so that the file can't name a branch
+        // or anything else.
         let is_id = commit.len() >= 40 && commit.chars().all(|c| c.is_ascii_hexdigit());
         let found = if is_id { git.commit(commit)? } else { None };
         let known = match found {
@@ -269,7 +271,8 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
     Ok(Some(directory))
 }
 
-/// Returns the targets of the symbolic links of the project, as paths inside the project.
+/// Returns the paths to which the project's symbolic links lead, relative to the project. Leaves out links that lead
+/// out of the project.
 fn link_targets(git: &Git, entries: &[Entry]) -> Result<BTreeSet<PathBuf>, Failure> {
     let links: Vec<&Entry> = entries.iter().filter(|entry| entry.is_link).collect();
     if links.is_empty() {
@@ -282,7 +285,7 @@ fn link_targets(git: &Git, entries: &[Entry]) -> Result<BTreeSet<PathBuf>, Failu
             match part {
                 Component::Normal(name) => path.push(name),
                 Component::CurDir => {}
-                // The loader refuses a link that leads out of the project.
+                // Skip a link that leads out of the project, because the loader refuses it.
                 Component::ParentDir => path.pop().then_some(())?,
                 Component::RootDir | Component::Prefix(_) => return None,
             }

@@ -189,8 +189,8 @@ impl SandboxFiles<'_> {
 /// The maximum size of a seed file, in bytes.
 const MAX_SEED_BYTES: u64 = 64 << 20;
 
-/// Starts the emulator in this process on a free loopback port, and connects to it. On the Platform API, if the seed
-/// has no workspace `sandbox`, the workspace gets a copy of the seed's organization `sandbox`.
+/// Starts the emulator in this process on a free loopback port, and connects to it. If the sandbox uses the Platform
+/// API and the seed has no workspace `sandbox`, creates the workspace from the seed's organization `sandbox`.
 fn start_sandbox(
     context: &Context<'_>,
     dialect: Api,
@@ -229,7 +229,7 @@ fn start_sandbox(
     Ok(Connection { api, organization, server: address, requests, _emulator: Some(server) })
 }
 
-/// Starts an emulator. The error message includes all causes.
+/// Starts an emulator. If that fails, the error message includes all causes of the error.
 pub(super) fn start(options: Options) -> Result<Server, Failure> {
     Server::start(options).map_err(|error| {
         let mut message = error.to_string();

@@ -12,7 +12,8 @@ use crate::ui::Ui;
 
 /// The context of a run: its global arguments, the terminal, the environment of the process, and the stop signal.
 pub(super) struct Context<'a> {
-    /// Returns the definition of the whole command line. Completions and manual pages are made from it.
+    /// A function that returns the definition of the whole command line, from which completions and manual pages are
+    /// made.
     pub(super) definition: fn() -> clap::Command,
     pub(super) global: &'a Global,
     pub(super) ui: &'a Ui,
@@ -34,7 +35,7 @@ impl Context<'_> {
         LoadOptions::new(self.project(), self.global.env.as_deref())
     }
 
-    /// Runs work that changes nothing live. A signal or the deadline ends it at once.
+    /// Runs work that changes nothing live. A signal or the deadline ends the work at once.
     pub(super) async fn run_until_stopped<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,

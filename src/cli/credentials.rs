@@ -31,7 +31,7 @@ pub(super) struct Login {
 ///
 /// # Errors
 ///
-/// Returns an error that lists everything that is missing.
+/// Fails if a value can't be used, or if a value is missing. The error lists all missing values.
 pub(super) fn read_classic(
     context: &Context<'_>,
     environment: &str,
@@ -66,7 +66,7 @@ pub(super) fn read_classic(
 ///
 /// # Errors
 ///
-/// Returns an error that lists everything that is missing.
+/// Fails if a value can't be used, or if a value is missing. The error lists all missing values.
 pub(super) fn read_platform(
     context: &Context<'_>,
     environment: &str,
@@ -128,7 +128,8 @@ impl MissingSettings {
     }
 }
 
-/// Returns the value from the project file, or else the value of the first of these variables that is set.
+/// Returns the value `file` from the project file, or else the value of the first of these variables that is set. The
+/// inner result is an error if there is neither.
 ///
 /// # Errors
 ///
@@ -149,7 +150,8 @@ fn setting(
     }))
 }
 
-/// Returns the value of the first of these variables that is set, without surrounding white space.
+/// Returns the value of the first of these variables that is set, without surrounding white space. Returns `None` if no
+/// variable is set.
 ///
 /// # Errors
 ///
@@ -163,7 +165,8 @@ pub(super) fn first_variable(env: &Env, names: &[&str]) -> Result<Option<String>
     Ok(None)
 }
 
-/// Returns the value of a variable, without surrounding white space. Returns `None` if nothing is left.
+/// Returns the value of a variable, without surrounding white space. Returns `None` if the variable is not set, or
+/// contains only white space.
 ///
 /// # Errors
 ///
@@ -195,17 +198,19 @@ struct Secret {
     variable: String,
 }
 
-/// Returns a secret, after hiding it from all further output.
+/// Hides a secret in all further output, and returns the secret.
 fn hidden(context: &Context<'_>, secret: Result<Secret, MissingSetting>) -> Result<Secret, MissingSetting> {
     secret.inspect(|secret| context.ui.hide(secret.value.expose_secret()))
 }
 
-/// Reads a secret from the first of the variables `names` that is set. Instead of each variable, another one with the
-/// suffix `_FILE` can be set to the path of a file that contains the secret.
+/// Reads a secret from the first of the variables `names` that is set. The user can also put the secret into a file:
+/// the variable with the same name and the suffix `_FILE` contains the path of the file. The inner result is an error
+/// if no variable is set.
 ///
 /// # Errors
 ///
-/// Fails if both variables are set, if the file can't be read, or if the value can't be sent.
+/// Fails if a variable is set with and without the suffix `_FILE`, if the file can't be read, or if the value can't be
+/// sent.
 fn read_secret(
     env: &Env,
     what: &'static str,
@@ -233,7 +238,7 @@ fn read_secret(
     Ok(Err(MissingSetting { what, unset: Some(unset), hint }))
 }
 
-/// Says which of these variables are not set, and which are empty.
+/// Returns a text that says which of these variables are not set, and which are empty.
 fn describe_unset(env: &Env, names: &[&str]) -> String {
     let (empty, unset): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| env.is_set(name));
     let describe = |names: &[&str], state| match names {

@@ -86,7 +86,8 @@ impl Execution<'_> {
         }
     }
 
-    /// Records and reports that a signal aborted the run. `first` is the reason why the run had been cancelled before.
+    /// Records and reports that a signal ended the run immediately, after the run had been cancelled. `first` is the
+    /// reason why the run had already been cancelled.
     fn report_abort(&self, first: StopReason) {
         let remaining = self.record.record_abort(self.plan, first);
         let report = self.record.report();
@@ -104,7 +105,7 @@ impl Execution<'_> {
     /// suppress.
     fn report_end(&self, report: &Report, end: &End) {
         let ui = self.context.ui;
-        // The ids come first, so that they don't scroll the failures away.
+        // Print the ids first, so that the failures are at the end of the output.
         if self.format == Format::Human {
             ui.result(&progress::ids(self.plan, &end.ids));
         }
@@ -163,7 +164,8 @@ impl Execution<'_> {
         let converged = match &read_back {
             Some(Ok((_, rest))) => Some(has_converged(scope, plan, rest)),
             Some(Err(Failure::Request(_) | Failure::OutOfTime { .. } | Failure::Interrupted)) | None => None,
-            // A problem with a new plan does not concern the saved one.
+            // Services outside the saved plan can make a new plan impossible. That says nothing about the result of the
+            // saved plan.
             Some(Err(_)) if scope == Scope::ThePlan => None,
             Some(Err(_)) => Some(false),
         };
@@ -199,7 +201,8 @@ impl Execution<'_> {
         read().await
     }
 
-    /// Prints the last messages, and returns the result of the run.
+    /// Prints the last messages, and returns the result of the run. `read_back` is `None` if the live state was not
+    /// read back.
     fn result(
         &self,
         report: &Report,
@@ -210,7 +213,7 @@ impl Execution<'_> {
             return Err(Failure::Interrupted);
         }
         if !report.is_complete() {
-            // A run that has started no step can only have timed out.
+            // If no step was started, the run timed out before the first step.
             return Err(if self.record.has_started() {
                 Failure::InPart
             } else {
@@ -247,13 +250,14 @@ impl Execution<'_> {
                 if self.scope == Scope::ThePlan { Ok(Success::Done) } else { Err(Failure::NotConverged) }
             }
             Some(Err(failure)) => Err(failure),
-            // Only a run that has timed out is not read back.
+            // The live state was not read back after the last step, so the run has timed out.
             None => Err(self.context.timeout_failure()),
         }
     }
 }
 
-/// Returns the message for a run that a signal aborts. `first` is the reason why the run had been cancelled before.
+/// Returns the message for a run that a signal ended immediately. `first` is the reason why the run had already been
+/// cancelled.
 fn abort_message(first: StopReason, report: &Report) -> String {
     let again = match first {
         StopReason::Interrupt => " again",
@@ -268,14 +272,14 @@ fn abort_message(first: StopReason, report: &Report) -> String {
     format!("interrupted{again}: stopped immediately{rest}\n")
 }
 
-/// Returns true if no change is left in the scope after the plan `applied` was applied. `rest` is the plan that was
-/// made after that.
+/// Returns true if the plan `applied` has left no change to make in the scope. `rest` is the plan that was made from
+/// the live state after the apply.
 fn has_converged(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
     rest.is_empty() || (scope == Scope::ThePlan && !plan_file::repeats_changes(applied, rest))
 }
 
-/// Returns the ids of declared services that are known without another read: those in the plan, and those that its
-/// steps returned.
+/// Returns the ids of declared services that are known without another read: the ids in the plan, and the ids of the
+/// active services that its steps returned.
 fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
     let mut ids = plan.ids.clone();
     for step in &plan.steps {

@@ -23,9 +23,9 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 ///
-/// Errors if the file can't be written. Then an existing file is unchanged.
+/// Errors if the file can't be written. In that case, an existing file is unchanged.
 pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    // Temporary files are readable only by their owner.
+    // `tempfile` creates files that only their owner can read.
     let mut file = temporary(path, tempfile::Builder::new().prefix(".amigops-"))?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
@@ -90,11 +90,11 @@ fn readable() -> Option<fs::Permissions> {
     None
 }
 
-/// Says if a write may replace an existing file at the same path.
+/// The choice whether a write may replace an existing file at the same path.
 enum Over {
     Nothing,
     /// The write may replace an existing file. The new file gets these permissions, or the usual permissions of a new
-    /// file if there are none.
+    /// file for `None`.
     Anything(Option<fs::Permissions>),
 }
 
@@ -104,7 +104,7 @@ fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // The permissions of a new file, before the process's umask.
+        // The permissions that a new file has before the process's umask is applied.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let mut file = temporary(path, &builder)?;
@@ -133,7 +133,7 @@ fn temporary(path: &Path, builder: &tempfile::Builder<'_, '_>) -> io::Result<tem
     builder.tempfile_in(directory_of(path)).map_err(|error| io::Error::from(error.kind()))
 }
 
-/// Returns the problem with the directory of a file, or `None` if the directory is usable.
+/// Returns a message that says why the directory of a file can't be used, or `None` if it can be used.
 pub(super) fn check_directory(path: &Path) -> Option<String> {
     let directory = directory_of(path);
     let name = directory.display();

@@ -39,7 +39,8 @@ pub(super) struct Global {
     pub(super) timeout: Option<Duration>,
 }
 
-/// Parses a duration such as `1h 30m`.
+/// Parses a duration such as `1h 30m`. Fails if it is zero, negative, or so long that the time of its end can't be
+/// represented.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let hint = "a time such as 90s, 10m or 1h 30m";
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| format!("expected {hint}"))?;
@@ -101,7 +102,7 @@ impl Global {
         use tracing_subscriber::layer::{Layer, SubscriberExt};
         use tracing_subscriber::util::SubscriberInitExt;
         let registry = tracing_subscriber::registry();
-        // A second initialization, as in tests, fails; the first one stays in force.
+        // Ignore the error: if logging was already started, as in tests, the first configuration stays in use.
         let _ = match self.log_format {
             LogFormat::Text => {
                 let ansi = anstream::AutoStream::new(std::io::stderr(), self.color_choice()).current_choice()

@@ -1,7 +1,7 @@
 //! Handles Ctrl-C, SIGTERM and `--timeout`.
 //!
-//! Before the first step, each of them ends the run at once. Later, the first of them cancels the run: waits end, and
-//! requests in flight are completed. One more signal ends the run at once.
+//! Before the first step, a signal or the timeout ends the run at once. After that, the first signal or the timeout
+//! cancels the run: waits end, but requests in flight are completed. One more signal ends the run at once.
 
 use super::apply_record::ApplyRecord;
 use super::context::Context;
@@ -9,7 +9,7 @@ use super::signals::{Signals, wait_until};
 use crate::error::Failure;
 use crate::remote::StopReason;
 
-/// Catches Ctrl-C and SIGTERM during one run.
+/// The handler of Ctrl-C and SIGTERM for one run.
 pub(super) struct Interrupts {
     signals: Signals,
 }
@@ -24,7 +24,7 @@ impl Interrupts {
         Ok(Self { signals: Signals::catch()? })
     }
 
-    /// Runs work that changes nothing live. A signal or the timeout ends it at once.
+    /// Runs work that changes nothing live. A signal or the timeout ends the work at once.
     ///
     /// # Errors
     ///
@@ -36,7 +36,7 @@ impl Interrupts {
     ) -> Result<T, Failure> {
         let work = async {
             let done = work.await?;
-            // Handles a signal that arrived while the work blocked the thread, before the first step starts.
+            // If a signal arrived while the work blocked the thread, it is handled here, before the first step starts.
             tokio::task::yield_now().await;
             Ok(done)
         };
@@ -60,7 +60,7 @@ impl Interrupts {
         record: &ApplyRecord,
     ) -> StopReason {
         let why = self.wait_for_first(context).await;
-        // While the live state is read back, no step is in progress.
+        // Print no note if no step is in progress, such as while the live state is read back.
         if record.report().counts().unknown > 0 {
             context.ui.note(&format!("{why}: finishing the requests in flight, starting no new steps"));
         }

@@ -1,4 +1,5 @@
-//! Edits manifests on disk, for `promote` and `outdated --write`. Writes either all files or none.
+//! Edits manifests on disk, for `promote` and `outdated --write`. Replaces no file before the new texts of all files
+//! are written to disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +15,8 @@ use crate::error::Failure;
 use crate::manifest::{KeyPath, Layer, Places};
 use crate::model::{ServiceName, VersionSetName};
 
-/// Returns the layer of a manifest (the document or the environment's overlay) in which a field of a version set must
-/// be written to take effect. Returns `None` if no layer contains the version set.
+/// Returns the layer of a manifest in which a field of a version set must be written to take effect: the document, or
+/// the environment's overlay. Returns `None` if no layer contains the version set.
 pub(super) fn layer_of(places: &Places, service: &ServiceName, set: &str, field: &str) -> Option<Layer> {
     if places.is_in_overlay(service, &[set, field]) {
         return Some(Layer::Overlay);
@@ -24,7 +25,8 @@ pub(super) fn layer_of(places: &Places, service: &ServiceName, set: &str, field:
     let of_set = places.layers(service, &[set]);
     match of_field.first() {
         Some(_) => Some(Layer::Document),
-        // The field is new. Write it beside the set, preferably in the part that all environments share.
+        // The field is new. Write it into a layer that has the version set, preferably into the document, which all
+        // environments share.
         None if of_set.contains(&Layer::Document) => Some(Layer::Document),
         None => of_set.first().map(|layer| (*layer).max(Layer::Document)),
     }
@@ -48,7 +50,8 @@ impl ManifestEdits {
     ///
     /// # Errors
     ///
-    /// Returns an error that names every file in which a change is not possible without changing anything else.
+    /// Fails if a file can't be read, or if a change can't be made without changing something else. The error names
+    /// every file with such a change.
     pub(super) fn apply_in_memory(&self, root: &Path) -> Result<Vec<NewText>, Failure> {
         let mut texts = Vec::new();
         let mut refusals = Vec::new();
@@ -79,11 +82,13 @@ pub(super) struct NewText {
     text: String,
 }
 
-/// Writes all files. Each is first written as a temporary file in the same directory, and then renamed.
+/// Writes all files. Each new text is first written to a temporary file in the same directory. After that, all
+/// temporary files are renamed.
 ///
 /// # Errors
 ///
-/// Returns an error that names the first file that can't be written. No manifest is changed before the renames.
+/// Returns an error that names the first file that can't be written. If a temporary file can't be written, no manifest
+/// is changed.
 pub(super) fn write(files: &[NewText]) -> Result<(), Failure> {
     let mut temporary_paths = Vec::new();
     let written = files.iter().try_for_each(|file| {
@@ -97,7 +102,7 @@ pub(super) fn write(files: &[NewText]) -> Result<(), Failure> {
     });
     result.map_err(|(file, error)| {
         for path in &temporary_paths {
-            // Fails for files that were already renamed.
+            // This fails for temporary files that were already renamed, which does no harm.
             let _ = fs::remove_file(path);
         }
         Failure::other(format!("can't write `{}`: {error}", file.name))
@@ -106,7 +111,7 @@ pub(super) fn write(files: &[NewText]) -> Result<(), Failure> {
 
 fn temporary_path(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // A leading dot and no `.yaml` at the end, so that no pattern for manifests matches it.
+    // The name begins with a dot and does not end with `.yaml`, so that no pattern for manifests matches it.
     path.with_file_name(format!(".{name}.{}.new", std::process::id()))
 }
 

@@ -68,7 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        // Wrong arguments end with 1, not with clap's 2, which means "pending changes" here.
+        // Use exit code 1 for wrong arguments. clap would use 2, but 2 means "pending changes" in amigops.
         Err(error) => {
             let error = usage_error::with_better_tip(error, &args, &Cli::command());
             let code = if error.use_stderr() { error::exit_code::ERROR } else { error::exit_code::DONE };

@@ -94,7 +94,7 @@ fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String
 }
 
 /// Returns an ownership value for a new project: the name of its directory and six random hexadecimal digits. Both APIs
-/// accept it as a tag.
+/// accept it as the value of a tag.
 fn new_ownership_value(env: &Env, root: &Path) -> String {
     const MAX_NAME_LENGTH: usize = 30;
     let root = env.working_directory().join(root);
@@ -137,7 +137,7 @@ fn write_all(root: &Path, files: &[(&str, &str)]) -> Result<(), Failure> {
     };
     fs::create_dir_all(root).map_err(unusable)?;
     let root = fs::canonicalize(root).map_err(unusable)?;
-    // Create all directories first: an unusable one must not leave half a project behind.
+    // Create all directories before any file, so that an unusable directory does not leave half a project behind.
     let mut paths = Vec::new();
     for (name, text) in files {
         let path = Path::new(name);

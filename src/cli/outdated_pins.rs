@@ -104,7 +104,8 @@ pub(super) async fn find_outdated_pins<'a>(
     Ok(outdated)
 }
 
-/// Returns the edits that raise every outdated pin, and the changes in the same order for the report.
+/// Returns the edits that raise every outdated pin. Also returns the changes for the report, in the order of
+/// `outdated`.
 pub(super) fn raise_pins(places: &Places, outdated: &[OutdatedPin<'_>]) -> (ManifestEdits, Vec<PinChange>) {
     let mut edits = ManifestEdits::default();
     let mut changes = Vec::new();

@@ -25,22 +25,22 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Returns true if the format shows the plan's document, or at least its fingerprint. For other formats, the
-    /// document is not made, because it contains the whole plan.
+    /// Returns true if the format shows the plan's document, or at least its fingerprint. For the human format, the
+    /// document is not made, because making it copies the whole plan.
     pub(super) fn needs_document(self) -> bool {
         self != Self::Human
     }
 }
 
-/// The environments that the user requested: one, or all of them. The structure of the JSON depends on this, even if
-/// there is only one environment.
+/// The environments that the user requested: one, or all of them. If all were requested, the JSON output contains a
+/// list, even if there is only one environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requested {
     One,
     All,
 }
 
-/// The part of the output that is about one environment.
+/// The part of the output that is about one environment: its plan, or the reason why there is no plan.
 pub(super) struct Part {
     origin: Origin,
     /// The plan, with its document if that was requested, or the reason why there is no plan.

@@ -49,7 +49,8 @@ pub(super) struct PlanArgs {
 }
 
 impl PlanArgs {
-    /// Returns the arguments of a command that only compares. No guardrail is relaxed, because it enforces none.
+    /// Returns the arguments of a command that only compares. They relax no guardrail, because such a command enforces
+    /// no guardrails.
     pub(super) fn for_comparison(prune: bool, only: &[String], base: Option<&str>) -> Self {
         Self { prune, only: only.to_vec(), base: base.map(str::to_owned), ..Self::default() }
     }
@@ -60,8 +61,8 @@ impl PlanArgs {
         self.prune || (by_default && !self.no_prune)
     }
 
-    /// Returns the options in the form in which a saved plan records them. `prune` is the value of `prune` in
-    /// amigops.yaml.
+    /// Returns the options in the form in which a saved plan records them. `prune` is true if orphans are retired
+    /// without a flag.
     pub(super) fn chosen(&self, prune: bool) -> RecordedOptions {
         let Self { prune: _, no_prune: _, take_over, allow_protected, max_removals, only, base: _ } = self;
         RecordedOptions {
@@ -96,7 +97,7 @@ pub(super) struct Prepared {
     pub(super) loaded: Loaded,
     pub(super) connection: Connection,
     pub(super) options: Options,
-    /// The commit that is checked out. It is read only when it is needed, because running git is slow.
+    /// The id of the commit that is checked out. It is read only when it is needed, because running git is slow.
     commit: OnceCell<Option<String>>,
     /// The manifests at the base commit. `None` if `--base` is not given, or if they can't be read.
     pub(super) three_way: Option<ThreeWay>,
@@ -172,8 +173,8 @@ impl Prepared {
     /// Reads the live state and makes a plan. Returns the live state with the verified plan, or with the reason why
     /// there is no plan.
     ///
-    /// One read of the list of services may miss a service. So the list is read twice if the plan is only correct as
-    /// long as a certain service does not exist, or if `needs_second_read` returns true.
+    /// One read of the list of services may miss a service. So the list is read twice if the plan depends on the
+    /// absence of a service, or if `needs_second_read` returns true.
     pub(super) async fn read_and_plan(
         &self,
         api: &impl ReadApi,
@@ -183,7 +184,7 @@ impl Prepared {
         let depends_on_absence = |snapshot: &Snapshot| {
             let first = self.make_plan(snapshot, &self.options);
             let depends = match &first {
-                // Use the plan that would be made if the guardrails were not enforced.
+                // A refusal contains no plan, so check the plan that would be made if the guardrails were not enforced.
                 Err(refused) if refused.is_refusal() => {
                     let options = Options { enforce_guardrails: false, ..self.options.clone() };
                     plan::depends_on_absence(self.make_plan(snapshot, &options).as_ref(), snapshot)
@@ -263,8 +264,8 @@ impl Prepared {
         PlanDocument::new(plan, origin, &PlanInputs { options: &self.options, desired, snapshot, policy })
     }
 
-    /// Adds the causes of changes to a plan, if there is a base. Live values to which only the base refers are read
-    /// into a separate snapshot, so that they can't change the plan.
+    /// Adds the causes of changes to a plan, if the plan is compared with a base. Live values to which only the base
+    /// refers are read into a separate snapshot, so that they can't change the plan.
     async fn with_causes(
         &self,
         api: &impl ReadApi,

@@ -11,7 +11,7 @@ use crate::report::text::visible;
 
 const PREFERENCES: &str = "llm_model_preferences";
 
-/// The edits that copy pins from one version set to another, and the report about them.
+/// The edits that copy pins from one version set to another, and the changes and notes for the report.
 pub(super) struct Promotion<'a> {
     loaded: &'a Loaded,
     from: &'a str,

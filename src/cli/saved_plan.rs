@@ -1,4 +1,5 @@
-//! Saves plans and reads them. Makes a saved plan again, and compares the result with the approved plan.
+//! Saves plans and reads them. Before a saved plan is applied, makes the plan again, and compares the new plan with the
+//! saved one.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -27,20 +28,22 @@ const MAX_BYTES: u64 = 512 * 1024 * 1024;
 /// The hint for a saved plan that can no longer be applied.
 const PLAN_AGAIN: &str = "make a new plan with `amigops plan --out`, and have it reviewed";
 
-/// The text with which every plan file begins that amigops has written.
+/// The text at the beginning of every plan file that amigops writes.
 const FILE_START: &str = "{\n  \"format_version\":";
 
 /// Checks that a plan can be saved to a path.
 ///
 /// # Errors
 ///
-/// Fails if another file is there, or if the plan would become a manifest of the project.
+/// Fails if the file exists and is not a plan. Also fails if a pattern for manifests matches the path, because the plan
+/// would then be read as a manifest.
 pub(super) fn check_can_save(path: &Path, project: &Project) -> Result<(), Failure> {
     check_is_no_manifest(path, path, project)?;
     check_is_no_manifest(path, &find_target(path)?, project)
 }
 
-/// Checks that no pattern for manifests matches the file `target`, to which the plan `path` would be written.
+/// Checks that no pattern for manifests matches the file `target`, to which the plan would be written. `path` is the
+/// path that the user chose, for the error message.
 fn check_is_no_manifest(path: &Path, target: &Path, project: &Project) -> Result<(), Failure> {
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = std::fs::canonicalize(parent).unwrap_or_default();
@@ -64,7 +67,7 @@ fn check_is_no_manifest(path: &Path, target: &Path, project: &Project) -> Result
 ///
 /// # Errors
 ///
-/// Fails if another file is there, or if the file can't be written.
+/// Fails if the file exists and is not a plan, or if it can't be written.
 pub(super) fn write(path: &Path, document: &PlanDocument) -> Result<(), Failure> {
     let target = find_target(path)?;
     files::write_private(&target, &text::json(document)).map_err(|error| unwritable(path, &error.into()))
@@ -123,8 +126,8 @@ fn unreadable(path: &Path, error: &PathError) -> Failure {
     }
 }
 
-/// A file with a saved plan, which this process has locked. No other process applies it at the same time. The lock ends
-/// when this is dropped.
+/// A file with a saved plan, which this process has locked, so that no other process applies the plan at the same time.
+/// The lock ends when this value is dropped.
 pub(super) struct LockedPlan {
     path: PathBuf,
     /// The SHA-256 of the bytes that were read.
@@ -140,8 +143,8 @@ fn digest_of(bytes: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// Fails if the file is not a plan. Returns a refusal if it was edited since it was saved, if an apply of it has
-/// already begun, or if another process has locked it.
+/// Fails if the file is not a plan. Returns a refusal if the plan was edited after it was saved, if an apply of the
+/// plan has already begun, or if another process has locked the file.
 pub(super) fn read(path: &Path) -> Result<(LockedPlan, PlanDocument), Failure> {
     let name = path.display();
     let lock = lock(path)?;
@@ -177,7 +180,8 @@ fn lock(path: &Path) -> Result<File, Failure> {
             let name = path.display();
             Err(Failure::refused(format!("another process is applying the plan `{name}`"), ""))
         }
-        // If the file system has no locks, `applied_at` and the check for stale plans still protect.
+        // If the file system has no locks, `applied_at` and the check for stale plans still protect against applying
+        // the plan twice.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
@@ -219,11 +223,12 @@ pub(super) fn mark_applied(
     }
 }
 
-/// Checks that the plan may be applied and is for the requested environment. Returns the project. Needs no connection.
+/// Checks that a saved plan is not just a preview, and that it is for the environment that the user requested. Returns
+/// the project. Sends no requests.
 ///
 /// # Errors
 ///
-/// Returns a refusal that says what differs.
+/// Returns a refusal that says why the plan can't be applied here. Also fails if the project file is invalid.
 pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) -> Result<Project, Failure> {
     let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
     if !document.options.guardrails {
@@ -290,11 +295,12 @@ pub(super) fn check_options(
     Ok(())
 }
 
-/// Checks that the plan is for the same organization that the environment names now.
+/// Checks that the environment still has the API, the organization or workspace, and the server for which the plan was
+/// made.
 ///
 /// # Errors
 ///
-/// Returns a refusal that names both organizations.
+/// Returns a refusal that names the old and the new organization.
 pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -> Result<(), Failure> {
     let environment = &prepared.loaded.environment.name;
     let Connection { organization, server, .. } = &prepared.connection;
@@ -317,7 +323,8 @@ pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -
 ///
 /// # Errors
 ///
-/// Returns a refusal. It shows each changed field if the plan is stale, or else the reason why the plan can't be made.
+/// Fails if a request fails. Otherwise returns a refusal, which shows each changed field if the plan is stale, or else
+/// the reason why the plan can't be made.
 pub(super) async fn plan_again(
     document: &PlanDocument,
     prepared: &Prepared,
@@ -358,7 +365,8 @@ fn missing_lookups(document: &PlanDocument, snapshot: &Snapshot) -> Lookups {
     }
 }
 
-/// Checks that the plan's services have not changed since the plan was made.
+/// Checks that the plan's services have not changed since the plan was made. If they have, returns a refusal that lists
+/// the changed values.
 fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Failure> {
     let changes = find_changes(document, prepared, snapshot);
     if changes.is_empty() {
@@ -376,7 +384,7 @@ fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snap
     ))
 }
 
-/// Converts an error that occurred when a saved plan was made again into a refusal.
+/// Turns all problems of a plan error into refusals, because a saved plan that can't be made again is refused.
 fn into_refusal(mut error: PlanError) -> PlanError {
     for problem in &mut error.problems {
         problem.kind = ProblemKind::Refused;
@@ -384,7 +392,7 @@ fn into_refusal(mut error: PlanError) -> PlanError {
     error
 }
 
-/// Checks that the plan that was made again equals the approved plan.
+/// Checks that the plan that was made again (`current`) equals the approved plan.
 ///
 /// # Errors
 ///

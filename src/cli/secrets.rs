@@ -8,13 +8,14 @@ use crate::manifest::CREDENTIALS_VARIABLE;
 
 /// The prefixes of variables that may contain credentials.
 const PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
-/// The words that mark secrets. A variable contains a secret if its name contains one of these words.
+/// The words that mark secrets. A variable with one of the prefixes contains a secret if its name contains one of these
+/// words.
 const SECRET_PARTS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD"];
 /// The maximum size of a file that contains a credential, in bytes.
 pub(super) const MAX_BYTES: u64 = 64 << 10;
 
-/// Returns the values of all variables that contain credentials, and the contents of the files that variables with the
-/// suffix `_FILE` name.
+/// Returns the values of all variables that contain credentials, according to their names or to the list of allowed
+/// variables. For a variable with the suffix `_FILE`, returns the content of the file that it names.
 pub(super) fn read_secrets(env: &Env) -> Vec<String> {
     let mut names: Vec<String> = PREFIXES
         .iter()

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use crate::error::Failure;
 
-/// The signals that ask a process to end. They are caught from the creation of this value on, so that they can't kill
-/// the process during a request.
+/// A receiver of the signals that ask a process to end. On Unix, as soon as this value exists, the signals no longer
+/// kill the process, so they can't interrupt a request.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -14,11 +14,11 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Starts to catch the signals.
+    /// Starts to catch the signals: SIGINT and SIGTERM on Unix.
     ///
     /// # Errors
     ///
-    /// Fails if the operating system does not allow it.
+    /// Fails if the operating system does not allow the process to catch the signals.
     pub(super) fn catch() -> Result<Self, Failure> {
         #[cfg(unix)]
         {
@@ -43,7 +43,7 @@ impl Signals {
         }
         #[cfg(not(unix))]
         if tokio::signal::ctrl_c().await.is_err() {
-            // No signal can be caught. That is not an interrupt, so wait forever.
+            // Signals can't be caught, which must not count as a signal, so wait forever.
             std::future::pending::<()>().await;
         }
     }

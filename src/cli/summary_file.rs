@@ -12,7 +12,7 @@ use crate::error::{Failure, Success, exit_code};
 use crate::report::markdown::summary::{self, Ended, Verdict};
 use crate::ui;
 
-/// A file that is open for appending. Its existing text is kept.
+/// The summary file, which is open for appending. The existing text of the file is kept.
 pub(super) struct SummaryFile {
     path: PathBuf,
     file: File,

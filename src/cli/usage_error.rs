@@ -17,7 +17,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Replaces the tip of an error about an unknown option if the user probably means another option. That is the case for
-/// a long option with one dash, as Terraform has them, and for some options of other tools.
+/// a long option with one dash, such as `-auto-approve` in Terraform, and for some options of other tools.
 pub(super) fn with_better_tip(mut error: Error, args: &[OsString], definition: &Command) -> Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;

@@ -1,6 +1,8 @@
-//! Files that the user names with an argument or a variable: plans, seeds, credentials and so on. They may be symbolic
-//! links and may be anywhere, but what is not a regular file is an error. Opening a pipe or a terminal could block for
-//! ever, and no signal would end that.
+//! Opens and reads files that the user names with an argument or a variable: plans, seeds, credentials and so on. Such
+//! a file may be a symbolic link and may be in any directory.
+//!
+//! All functions except [`open_to_append`] refuse a path that is not a regular file. Opening a pipe or a terminal could
+//! wait forever, and no signal would end the wait.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -15,9 +17,9 @@ const MAX_LINKS: usize = 40;
 ///
 /// # Errors
 ///
-/// Errors at once if the path is not a regular file.
+/// Errors, without waiting, if the path is not a regular file.
 pub(super) fn open(path: &Path) -> Result<File, PathError> {
-    // The first check keeps a program that waits for a reader of the pipe from being woken.
+    // Check before opening, because opening a pipe would wake a program that waits for a reader of the pipe.
     check_regular(&fs::metadata(path)?)?;
     let file = without_waiting(OpenOptions::new().read(true)).open(path)?;
     check_regular(&file.metadata()?)?;
@@ -28,7 +30,7 @@ pub(super) fn open(path: &Path) -> Result<File, PathError> {
 ///
 /// # Errors
 ///
-/// Errors like [`open`], and also if the file is larger.
+/// Fails in the same cases as [`open`], and also if the file is larger.
 pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
     let mut bytes = Vec::new();
     open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -39,7 +41,7 @@ pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
 ///
 /// # Errors
 ///
-/// Errors like [`read`], and also if the file is not UTF-8.
+/// Fails in the same cases as [`read`], and also if the file is not UTF-8.
 pub(super) fn read_text(path: &Path, most: u64) -> Result<String, PathError> {
     String::from_utf8(read(path, most)?).map_err(|_| PathError::NotUtf8)
 }
@@ -67,11 +69,11 @@ pub(super) fn find_target(path: &Path) -> Result<PathBuf, PathError> {
     Err(PathError::Link(path.to_owned()))
 }
 
-/// Opens a file for appending, or creates it. It may be a device or a pipe that a process reads.
+/// Opens a file for appending, or creates it. The file may also be a device, or a pipe that another process reads.
 ///
 /// # Errors
 ///
-/// Errors at once if it is a pipe that no process reads.
+/// Errors if the file can't be opened. Also errors, without waiting, if it is a pipe that no process reads.
 pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
     let opened = without_waiting(OpenOptions::new().append(true).create(true)).open(path);
     let file = opened.map_err(|error| match fs::metadata(path) {
@@ -84,7 +86,7 @@ pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes opening a file return at once.
+/// Sets the options so that opening a pipe or a terminal does not wait.
 #[cfg(unix)]
 fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     use rustix::fs::OFlags;
@@ -92,7 +94,7 @@ fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
 }
 
-/// Makes writes to an open file wait until the other side has room for them.
+/// Undoes the effect of [`without_waiting`] on an open file, so that a write to a full pipe waits instead of failing.
 #[cfg(unix)]
 fn wait_for_writes(file: &File) -> io::Result<()> {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};

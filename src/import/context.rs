@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{Api, Policy, ServiceName, Snapshot};
 
-/// The data that one import needs.
+/// The input of one import: the live state, and the settings of the project and the environment.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportContext<'a> {
     /// The API of the environment from which services are imported.
@@ -13,7 +13,7 @@ pub struct ImportContext<'a> {
     pub policy: &'a Policy,
     /// The live state of the environment, including all agents and context graphs.
     pub snapshot: &'a Snapshot,
-    /// The environment's name.
+    /// The name of the environment from which services are imported.
     pub environment: &'a str,
     /// True if the project has no other environment, so that its documents apply to this environment only.
     pub sole: bool,

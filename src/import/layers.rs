@@ -1,9 +1,9 @@
-//! The layers of a document that an import changes: the document itself, which adds to the project's defaults or
-//! overrides them, and the overlay of one environment.
+//! Changes values of an existing document in the right layer. There are two layers: the document itself, which adds to
+//! the project's defaults or overrides them, and the overlay of one environment.
 //!
 //! In a project with one environment, the document changes. In a project with several, only the overlay of the imported
-//! environment changes, because the other environments may differ. A value that the overlay already has is changed
-//! there in either case.
+//! environment changes, because the other environments may differ. A value that the overlay already has is changed in
+//! the overlay in both cases.
 
 use serde_json::{Map, Value, json};
 
@@ -107,8 +107,8 @@ impl<'a> Layers<'a> {
     }
 
     /// Returns true if a value must be written into the environment's overlay. In a project with several environments,
-    /// this is always true. Otherwise, it is true if the overlay has the value, or has a parent of it that is not a
-    /// mapping.
+    /// this is always true. In a project with one environment, it is true if the overlay already has the value, or if a
+    /// parent of the value in the overlay is not a mapping.
     fn belongs_in_overlay(&self, path: &[&str]) -> bool {
         let overlay = self.overlay_path(path);
         !self.sole
@@ -117,7 +117,7 @@ impl<'a> Layers<'a> {
                 .any(|end| get(&self.document, &overlay[..end]).is_some_and(|value| !value.is_object()))
     }
 
-    /// Returns the value that the environment would have without its overlay.
+    /// Returns the value that the environment would have without its overlay, or `None` if it would have no value.
     fn without_overlay(&self, path: &[&str]) -> Option<Value> {
         let (default, own) = (get(self.defaults, path), get(&self.document, path));
         match (default, own) {
@@ -188,7 +188,7 @@ fn patch(from: &Value, to: &Value) -> Option<Value> {
     (!patched.is_empty()).then_some(Value::Object(patched))
 }
 
-/// Returns the document that, together with the project's defaults, results in the wanted members.
+/// Returns a document that has the values `wanted` when it is merged with the project's defaults.
 pub(super) fn over_defaults(
     defaults: &Map<String, Value>,
     wanted: &Map<String, Value>,
@@ -199,7 +199,8 @@ pub(super) fn over_defaults(
     for (key, value) in wanted {
         match (defaults.get(key), value) {
             (Some(Value::Object(default)), Value::Object(tags)) if key == "tags" => {
-                // Null is a tag's value, so a single default tag can't be removed.
+                // Null is a possible value of a tag, so null can't remove a single default tag. It can only remove all
+                // of them.
                 let all = default.keys().all(|name| tags.contains_key(name));
                 let more = tags.iter().filter(|(name, value)| default.get(*name) != Some(value));
                 let more: Map<String, Value> =

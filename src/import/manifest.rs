@@ -19,11 +19,13 @@ pub(super) fn document(
     let mut all = fields(context, live, notes);
     let mut overlay = Map::new();
     if context.mixed {
-        // The other environments' API has no settings and no controls.
+        // Another environment's API has no settings and no experience controls, so they go into this environment's
+        // overlay.
         for field in SERVICE {
             overlay.extend(all.remove_entry(field.name));
         }
-        // On the other API, ids have another format, and a name that is ambiguous here may be unique.
+        // On the other API, ids have another format, and a name that is ambiguous here may be unique. So the document
+        // refers to the agent or context graph by name, and the overlay by id.
         let agent = context.snapshot.agents.name_of(&live.agent);
         let graph = context.snapshot.context_graphs.name_of(&live.context_graph);
         for (key, name) in [("agent", agent), ("context_graph", graph)] {
@@ -99,8 +101,9 @@ pub(super) fn tags(context: &ImportContext<'_>, live: &LiveService) -> Map<Strin
     live.tags.iter().filter(|(key, _)| !own(key)).map(|(key, value)| (key.clone(), json!(value))).collect()
 }
 
-/// Returns the live version sets in the form that manifests use. Returns `None` if there are none besides the initial
-/// `release`, or if `guardrails.require_pins` forbids one.
+/// Returns the live version sets in the form that manifests use. Returns `None` if there are no version sets besides an
+/// unpinned `release` without model preferences. Also returns `None`, and adds a note, if `guardrails.require_pins`
+/// forbids one of them.
 fn version_sets(
     context: &ImportContext<'_>,
     live: &LiveService,
@@ -186,7 +189,7 @@ fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
 }
 
 /// Returns the settings that differ from the server's defaults. If the project has a default for a setting, the setting
-/// is returned with all its members.
+/// is returned with all its members, so that the default does not change them.
 fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<String, Value> {
     let values = settings::normal(SERVICE, &live.settings);
     let mut found = Map::new();
@@ -205,7 +208,8 @@ fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<Stri
     if live.settings.is_empty() && context.defaults.is_empty() { Map::new() } else { found }
 }
 
-/// Removes the parts of a setting's value that equal the server's defaults. Returns `None` if nothing is left.
+/// Removes the parts of a setting's value that equal the server's defaults. Returns `None` if nothing is left. A
+/// required object is returned even if it is empty.
 fn without_defaults(field: &SettingField, value: &Value) -> Option<Value> {
     use settings::Default;
     match field.default {
@@ -231,7 +235,7 @@ fn all_without_defaults(fields: &[SettingField], values: &Map<String, Value>) ->
 }
 
 /// Returns the members of `values` that manifests can declare. All other members are omitted, because no manifest can
-/// change them. So a value that only the vendor knows does not prevent an import.
+/// change them. So a member that amigops does not know does not prevent an import.
 pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let known = |field: &SettingField| {
         let value = values.get(field.name).filter(|value| is_declarable(&field.kind, value))?;

@@ -32,23 +32,24 @@ pub struct NewFile {
     pub name: String,
     /// The file's text.
     pub text: String,
-    /// The service that the file declares.
+    /// The name of the service that the file declares.
     pub service: ServiceName,
 }
 
-/// Returns a new file for each service, and notes for the user. No new file has a name that is in `taken`. `schema` is
-/// the path from the file to the schema that editors use, if there is one.
+/// Returns a new file for each service, and notes for the user. No new file gets a name that is in `taken`. `schema` is
+/// the path, relative to the new files, of the schema that editors use, if there is one.
 pub fn files(
     context: &ImportContext<'_>,
     services: &[&LiveService],
     taken: &BTreeSet<String>,
     schema: Option<&str>,
 ) -> (Vec<NewFile>, Vec<Note>) {
-    // Two files must not become one on a case-insensitive file system.
+    // On a case-insensitive file system, two names that differ only in case would be the same file.
     let mut taken: BTreeSet<String> = taken.iter().map(|name| name.to_lowercase()).collect();
     let mut slugs: Vec<String> = services.iter().map(|service| slug::slug(service.name.as_str())).collect();
     slugs.sort();
-    // If two services have the same slug, neither gets it, so that names don't depend on the order of services.
+    // If two services would get the same file name, neither gets it, so that names don't depend on the order of
+    // services.
     taken.extend(slugs.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| format!("{}.yaml", pair[0])));
     let (mut files, mut notes) = (Vec::new(), Vec::new());
     for service in services {

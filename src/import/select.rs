@@ -12,12 +12,13 @@ pub struct Scope {
     pub all: bool,
     /// The import includes only services with these names. If there are no names, it includes services with any name.
     pub only: BTreeSet<ServiceName>,
-    /// The ids of services that an import omits because amigops has renamed them: former services, and new services of
-    /// unfinished or abandoned replacements.
+    /// The ids of services that an import omits, because a rename or a replacement left them behind: services with a
+    /// temporary name, former services, and new services of unfinished or abandoned replacements.
     pub leftovers: BTreeSet<ServiceId>,
 }
 
-/// Returns the services to import, ordered by name, and a note for each service that is skipped.
+/// Returns the services to import, ordered by name. Also returns a note for each name for which a service can't be
+/// selected.
 pub fn services<'a>(context: &ImportContext<'a>, scope: &Scope) -> (Vec<&'a LiveService>, Vec<Note>) {
     let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
     let wanted = |service: &&LiveService| {
@@ -38,9 +39,10 @@ pub fn services<'a>(context: &ImportContext<'a>, scope: &Scope) -> (Vec<&'a Live
     (chosen, notes)
 }
 
-/// Selects one of several services with the same name: the one that planning would match with a manifest. It is the
-/// active one, or else the only inactive one that the project owns, or else the only inactive one without an owner.
-/// Returns an error with the reason if no service can be selected.
+/// Selects one of the services `namesakes`, which have the same name: the service that planning would match with a
+/// manifest. It is the active service, or else the only inactive service that the project owns, or else the only
+/// inactive service without an owner. Returns `None` if all of them are inactive and not owned by the project, and
+/// `scope` does not include such services. Returns the reason as an error if the service can't be imported.
 fn select_one<'a>(
     context: &ImportContext<'_>,
     scope: &Scope,
@@ -73,9 +75,9 @@ fn select_one<'a>(
     }
 }
 
-/// Returns the live service of each declared service. It is the service that planning matched (`ids`), or else the
-/// active service with the declared name. Otherwise, it is a service that was renamed live: the only owned service that
-/// has the same agent and context graph, and that no manifest declares.
+/// Returns the live service of each declared service. It is the service whose id planning found (`ids`), or else the
+/// active service with the declared name. Otherwise, it is a service that was renamed live: the only active, owned
+/// service with the same agent and context graph that no manifest declares and that is not in `leftovers`.
 pub fn match_services<'a>(
     desired: &Desired,
     ids: &BTreeMap<ServiceName, ServiceId>,
@@ -116,7 +118,8 @@ pub fn match_services<'a>(
     pairs
 }
 
-/// Returns true if a reference refers to the agent or context graph with this id.
+/// Returns true if a reference in a manifest refers to the agent or context graph with this id. A name must be unique
+/// in `catalog`.
 pub(super) fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text == id.as_ref(),
@@ -124,7 +127,7 @@ pub(super) fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, ca
     }
 }
 
-/// Returns the requested names that no live service has.
+/// Returns the names in `scope.only` that no live service has.
 pub fn missing(scope: &Scope, snapshot: &Snapshot) -> Vec<ServiceName> {
     let there: BTreeSet<&ServiceName> = snapshot.services.iter().map(|service| &service.name).collect();
     scope.only.iter().filter(|name| !there.contains(name)).cloned().collect()

@@ -11,8 +11,9 @@ const MAX_CHARACTERS: usize = 48;
 /// Names that Windows reserves for devices.
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul"];
 
-/// Converts a service's name to lower case, and replaces everything except letters and digits of any script by `-`. The
-/// result is never a path, and is always the same for the same name.
+/// Converts a service's name into a file name without an extension. Converts the name to lower case, and replaces
+/// everything except letters and digits of any script by `-`. The same name always has the same result, which is never
+/// a path.
 pub(super) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
@@ -34,7 +35,8 @@ pub(super) fn slug(name: &str) -> String {
     }
 }
 
-/// Returns the file name for a service: its slug, followed by the end of the service's id if the slug is taken.
+/// Returns the file name for a service: its slug and `.yaml`. If `taken` contains this name, the end of the service's
+/// id, or else a number, follows the slug.
 pub(super) fn file_name(name: &ServiceName, id: &ServiceId, taken: &BTreeSet<String>) -> String {
     let slug = slug(name.as_str());
     let id: String =

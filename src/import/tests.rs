@@ -1,5 +1,5 @@
-//! Property tests: a plan after the import of a random live state only adopts services, and so does a plan after an
-//! update of outdated manifests.
+//! Property tests of imports. They import a random live state into a project, and check that the next plan only adopts
+//! services. Then they change the live state, update the manifests, and check the same again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -239,7 +239,8 @@ impl Project {
         files.into_iter().map(|file| (format!("s/{}", file.name), file.text)).collect()
     }
 
-    /// Checks that a plan only adopts services: it adds the ownership tag, and changes nothing else.
+    /// Checks that a plan of the manifests `texts` only adopts services: it adds the ownership tag, and changes nothing
+    /// else.
     fn expect_adoption(&self, texts: &BTreeMap<String, String>, snapshot: &Snapshot) {
         let loaded = self.load(texts);
         if loaded.desired.services.is_empty() {
@@ -344,7 +345,8 @@ proptest! {
             (Just(api), around(api), snapshots(api), snapshots(api)).boxed()
         })
     ) {
-        // A name, tag or key term of Platform may be invalid on Classic.
+        // A name, tag or key term of a Platform service may be invalid on Classic, so a Platform project gets no
+        // Classic environment.
         let project = Project::new(api, if api == Api::Platform && more.contains("classic") { "" } else { &more });
         let texts = project.import(&snapshot);
         project.expect_adoption(&texts, &snapshot);

@@ -1,6 +1,7 @@
 //! Finds the changes that bring an existing document up to date with the live service.
 //!
-//! Only fields that the document manages are changed. Absent fields and fields in `lifecycle.ignore` stay as they are.
+//! Only fields that the document manages are changed. Fields that the document does not contain, and fields in
+//! `lifecycle.ignore`, stay as they are.
 
 use std::collections::BTreeMap;
 
@@ -100,7 +101,7 @@ fn fields(pending: &mut PendingChanges<'_>, context: &ImportContext<'_>, live: &
     if wanted.keyterms.as_ref().is_some_and(|terms| sorted(terms) != sorted(&live.keyterms)) {
         pending.set(&["keyterms"], json!(live.keyterms));
     }
-    // Keep a protection that the manifest declares and that is not live yet.
+    // Only add a protection: one that the manifest declares may not be live yet, so it is never removed.
     if manifest::is_protected(live) && !wanted.lifecycle.prevent_removal {
         pending.set(&["lifecycle", "prevent_removal"], json!(true));
     }
@@ -205,7 +206,7 @@ impl PendingChanges<'_> {
     fn settings(&mut self, live: &LiveService) {
         let mut values = settings::normal(SERVICE, &live.settings);
         for field in SERVICE {
-            // Manifests can't change unknown members.
+            // Leave out unknown members, because manifests can't change them.
             if let (settings::Kind::Object(fields), Some(Value::Object(inner))) =
                 (&field.kind, values.get_mut(field.name))
             {

@@ -170,7 +170,7 @@ fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            // A joiner combines several emoji and is harmless.
+            // A zero-width joiner combines several emoji into one, and is harmless.
             '\u{200d}' => out.push(c),
             c if is_printable(c) => out.push(c),
             c if (c as u32) <= 0xffff => out.push_str(&format!("\\u{:04x}", c as u32)),
@@ -188,7 +188,7 @@ fn literal_fits(text: &str) -> bool {
     let starts = !text.starts_with(|c: char| c.is_whitespace());
     text.trim_end().contains('\n') && starts && text.chars().all(shown)
         && !text.ends_with(|c: char| c.is_whitespace())
-        // Editors strip a line that has only white space.
+        // Many editors remove the white space of a line that contains nothing else.
         && text.lines().all(|line| line.is_empty() || !line.trim().is_empty())
 }
 

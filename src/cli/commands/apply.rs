@@ -118,10 +118,11 @@ impl Apply {
         Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::Everything, saved: None }))
     }
 
-    /// Makes a saved plan again, and checks that it equals the approved plan. Returns `None` if there is nothing to do.
+    /// Plans again for a saved plan, and checks that the new plan equals the saved plan. Returns `None` if there is
+    /// nothing to do.
     ///
-    /// The plan that was made again is executed, because it has been verified. The file is only compared with it,
-    /// because anyone could have edited the file.
+    /// The new plan is executed, because it has been verified. The saved plan is only compared with it, because anyone
+    /// could have edited the file.
     async fn prepare_saved_plan<'s>(
         &self,
         context: &Context<'_>,
@@ -131,7 +132,8 @@ impl Apply {
         let (locked, document) = saved_plan::read(path)?;
         record.set_environment(&document.environment);
         let project = saved_plan::check_environment(&document, context)?;
-        // `prune: true` in amigops.yaml grants what the plan was made with, so no flag is needed. It adds nothing.
+        // If the plan was made with pruning, `prune: true` in amigops.yaml allows that without a flag. If it was made
+        // without pruning, `prune: true` has no effect here.
         let prune = document.options.prune && project.prunes(&document.environment);
         saved_plan::check_options(&document, path, &self.plan.chosen(prune))?;
         let mut prepared = Prepared::for_saved(context, &self.plan, &document)?;

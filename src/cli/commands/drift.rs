@@ -71,7 +71,7 @@ impl DriftCommand {
     /// nothing.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let result = self.compare_all(context).await;
-        // A host or variable that is not on the allowlist stays a refusal.
+        // Keep the refusal of a host or variable that is not on the allowlist.
         let is_refusal = matches!(result, Err(Failure::NotAllowed(_)));
         if is_refusal || error::exit_code(&result) != error::exit_code::REFUSED {
             return result;
@@ -147,7 +147,7 @@ impl DriftCommand {
                     Err(failure) => (unknown_origin(context, name, api), Err(failure), 0),
                     Ok(mut prepared) => {
                         prepared.options.enforce_guardrails = false;
-                        // Only the flag makes orphans count as drift.
+                        // Only the flag makes orphans count as drift, not `prune: true` in amigops.yaml.
                         prepared.options.prune = self.prune;
                         let origin = prepared.origin(context);
                         let planned =
@@ -188,8 +188,9 @@ impl DriftCommand {
         Ok(if drifted { Success::ChangesPending } else { Success::Done })
     }
 
-    /// Returns a failure that replaces the report, if there is one. It is the failure of the only environment, or
-    /// invalid manifests, which are the same for every environment.
+    /// Returns the failure that is shown instead of a report, or `None` if a report is printed. If one environment was
+    /// requested, it is the failure of that environment. If all were requested, it is the failure that the manifests
+    /// are invalid, if that applies to every environment.
     fn only_failure(&self, comparisons: &mut Vec<Comparison>) -> Option<Failure> {
         let is_invalid = |comparison: &Comparison| matches!(comparison.outcome, Err(Failure::Manifests(_)));
         if self.all_environments && !comparisons.iter().all(is_invalid) {
@@ -213,7 +214,8 @@ fn unknown_origin(context: &Context<'_>, name: &str, api: Api) -> Origin {
     }
 }
 
-/// Returns the first failure. Prints the second one, if there is one.
+/// Returns the failure `first`. Prints the failure `second`, if there is one, because a command can return only one
+/// failure.
 fn first_failure(first: Failure, second: Option<Failure>, context: &Context<'_>) -> Failure {
     if let Some(second) = second {
         context.ui.failure(&second);
@@ -240,8 +242,8 @@ fn metrics_of<'a>(file: &MetricsFile, comparison: &'a Comparison) -> Run<'a> {
     }
 }
 
-/// Writes the metrics of a run that failed before it knew its environments. The environments in the previous file count
-/// as failed.
+/// Writes the metrics of a run that failed before it knew its environments. The environment of `--env`, or else every
+/// environment in the previous metrics file, counts as failed.
 fn write_failed_metrics(
     context: &Context<'_>,
     file: &MetricsFile,

@@ -1,4 +1,4 @@
-//! `amigops emulator`: serves both APIs on a local port, for rehearsals and other tools.
+//! `amigops emulator`: serves an emulator of both APIs on a local port, for trial runs and other tools.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ enum LimitEnd {
 }
 
 impl LimitEnd {
-    /// Returns the documented rate limits, with windows of this length.
+    /// Returns the documented rate limits, for windows of this length that start and end as the option says.
     fn limits(self, window: Duration) -> Limits {
         let window_end = match self {
             Self::Exact => return Limits::Documented { window },
@@ -118,14 +118,14 @@ impl Emulator {
     }
 }
 
-/// Checks that the state's file is a regular file, or does not exist yet.
+/// Checks that the file for the emulator's state is a regular file, or does not exist yet.
 fn check_state(file: &Path) -> Result<(), Failure> {
     user_file::find_target(file)
         .map(|_| ())
         .map_err(|error| Failure::other(format!("can't use the state file `{}`: {error}", file.display())))
 }
 
-/// Logs each fault that the emulator injects.
+/// Prints a note to stderr for each fault that the emulator injects.
 struct FaultLogger(Ui);
 
 impl Observer for FaultLogger {

@@ -64,11 +64,12 @@ impl IdsCommand {
     }
 }
 
-/// Returns the environment variables to print: one for each service, with the service's name and id.
+/// Returns the environment variables that `--format env` prints: the name of one variable for each service, with the
+/// service's name and id.
 ///
 /// # Errors
 ///
-/// Fails if a service's name has no usable characters, or if two names result in the same variable.
+/// Fails if a service's name has no ASCII letters or digits, or if two names result in the same variable.
 fn variables(ids: &Ids) -> Result<BTreeMap<String, (&ServiceName, &ServiceId)>, Failure> {
     let mut variables: BTreeMap<String, (&ServiceName, &ServiceId)> = BTreeMap::new();
     for (name, id) in ids {

@@ -66,7 +66,8 @@ fn directory_option(root: &Path) -> String {
     }
 }
 
-/// Writes a project for the organization or workspace that the environment variables name, and imports its services.
+/// Writes a project for the organization or workspace that the environment variables name, and imports its services. If
+/// the import fails before it writes a manifest, removes the project files again.
 async fn import(context: &Context<'_>, root: &Path) -> Result<(), Failure> {
     let environment = context.global.env.as_deref().unwrap_or("live");
     let files = new_project::write_live_project(context, root, environment)?;

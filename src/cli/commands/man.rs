@@ -20,7 +20,7 @@ impl Man {
     /// Prints the main page, or writes all pages into a directory.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let mut command = (context.definition)();
-        // Gives each subcommand the global flags and its full name.
+        // `build` gives each subcommand the global flags and its full name.
         command.build();
         let Some(directory) = &self.out else {
             context.ui.data(&String::from_utf8_lossy(&render_page(&command)?));

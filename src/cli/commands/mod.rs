@@ -1,6 +1,6 @@
 //! The commands. Each file contains one command: its arguments and its `run` function.
 //!
-//! Code that several commands share is in modules next to this directory. Each is named after its purpose.
+//! Code that several commands share is in modules next to this directory. Each module is named after its purpose.
 
 mod apply;
 mod completions;
@@ -62,7 +62,8 @@ impl Command {
     /// Runs the command with its arguments, and returns its result.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         match self {
-            // These handle signals and the timeout themselves: they finish what they have begun, and report.
+            // These commands handle signals and the timeout themselves, because they still have work to do after a
+            // signal, such as reporting the result.
             Self::Apply(command) => command.run(context).await,
             Self::Unmanage(command) => command.run(context).await,
             Self::Drift(command) => command.run(context).await,

@@ -14,7 +14,7 @@ use crate::manifest::{LoadOptions, Loaded};
 use crate::model::{DesiredService, ServiceName};
 use crate::report::pins::{self, Outdated, PinChange};
 
-/// The version of the JSON output's format.
+/// The version number of the JSON output's format. The output contains it as `format_version`.
 const FORMAT_VERSION: u32 = 1;
 
 /// Arguments of `outdated`.
@@ -55,7 +55,7 @@ impl OutdatedCommand {
         self.report(context, &loaded, &outdated)
     }
 
-    /// Checks that each version set that `--set` names exists.
+    /// Checks that each version set that `--set` names exists in at least one of the services.
     fn check_sets(&self, services: &[(&ServiceName, &DesiredService)]) -> Result<(), Failure> {
         let known = services.iter().filter_map(|(_, service)| service.version_sets.as_ref());
         let known = known.flat_map(BTreeMap::keys);

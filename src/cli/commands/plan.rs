@@ -67,7 +67,7 @@ impl PlanCommand {
         Ok(if pending { Success::ChangesPending } else { Success::Done })
     }
 
-    /// Prints a plan that a guardrail refuses, and returns the refusal. The plan is not saved.
+    /// Prints a plan that a guardrail refuses, and returns the refusal as an error. The plan is not saved.
     async fn show_refused(
         &self,
         context: &Context<'_>,
@@ -76,7 +76,7 @@ impl PlanCommand {
         refused: PlanError,
     ) -> Result<Success, Failure> {
         prepared.options.enforce_guardrails = false;
-        // If the plan can't be made for another reason, only the refusal is reported.
+        // If the plan can't be made even without guardrails, only the refusal is reported.
         if let Ok(part) = self.plan_without_guardrails(context, prepared, snapshot).await {
             plan_output::print(context, self.format, Mode::Plan, Requested::One, &[part]);
         }

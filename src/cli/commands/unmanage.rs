@@ -27,7 +27,7 @@ pub(in crate::cli) struct UnmanageCommand {
 }
 
 impl UnmanageCommand {
-    /// Removes the tags of this tool from the services. Nothing else of the services changes.
+    /// Asks for confirmation, and then removes the tags that amigops sets on services. Changes nothing else.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let record = ApplyRecord::new(context.global.env.as_deref());
         let mut interrupts = Interrupts::catch()?;
@@ -52,7 +52,7 @@ impl UnmanageCommand {
         context: &Context<'_>,
         record: &'r ApplyRecord,
     ) -> Result<Option<(&'r Prepared, &'r Plan, Snapshot)>, Failure> {
-        // The last manifest of a project may be gone.
+        // Allow a project without manifests, because the user may have deleted the last one.
         let options = LoadOptions { allow_empty: true, ..context.load_options() };
         let loaded = prepare::load(context, &options)?;
         let mut prepared = Prepared::from_loaded(context, &PlanArgs::default(), loaded)?;

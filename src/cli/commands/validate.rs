@@ -1,4 +1,4 @@
-//! `amigops validate`: checks the manifests offline.
+//! `amigops validate`: checks the manifests without sending requests.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,8 @@
-//! Compares the files that the loader has read, and all YAML files of the project, with those of a commit, byte by byte.
+//! Compares the files that the loader has read, and all YAML files of the project, with the files of a commit, byte by
+//! byte.
 //!
-//! The files that the loader has read count even if git ignores them. For each symbolic link on the way to such a file,
-//! the commit must contain the same link.
+//! The files that the loader has read are compared even if git ignores them. For each symbolic link on the way to such
+//! a file, the commit must contain the same link.
 //!
 //! `git status` is not used, because it runs the filters that `.gitattributes` names. So files that git converts on
 //! check-out (filters such as LFS or git-crypt, `working-tree-encoding`, `ident`) count as changed. Different line
@@ -25,7 +26,7 @@ use crate::manifest::ManifestPatterns;
 /// The maximum size of a file that is compared, in bytes. Manifests are smaller, so a larger file counts as changed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// A file that was found in the work tree.
+/// The kind of a file that was found in the work tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Found {
     File,
@@ -46,9 +47,9 @@ enum Comparison {
 }
 
 impl Git {
-    /// Returns true if the commit does not contain every byte that the loader has read, or if a manifest or another YAML
-    /// file in the directory was changed, added or deleted since the commit. An added file that git ignores and that the
-    /// loader has not read does not count.
+    /// Returns true if the project differs from the commit: the commit does not contain every byte that the loader has
+    /// read, or a manifest or another YAML file in the directory was changed, added or deleted. An added file does not
+    /// count if git ignores it and the loader has not read it.
     pub(in crate::cli) fn is_changed(&self, commit: &str, loaded: &LoadedFiles<'_>) -> Result<bool, Failure> {
         let committed = self.list(commit)?;
         let directory = self.place.top.join(&self.place.prefix);
@@ -108,7 +109,7 @@ impl Git {
         if added.is_empty() {
             return Ok(true);
         }
-        // `./` keeps a name that begins with a colon from being a pattern.
+        // Without `./`, git would treat a name that begins with a colon as a pattern.
         let prefix = &self.place.prefix;
         let asked: String = added.iter().map(|path| format!("./{prefix}{path}\0")).collect();
         let output = self.ask(&["check-ignore", "-z", "--stdin", "--no-index"], asked.as_bytes())?;
@@ -126,8 +127,9 @@ impl Git {
     }
 }
 
-/// Compares the files that the loader has read with those of the commit. Returns the paths of the files that were
-/// compared, or `None` if a file differs, can't be read, or was changed since the loader has read it.
+/// Compares the files that the loader has read with the files of the commit. Returns the paths of the files that were
+/// compared, or `None` if a file differs, can't be read, or was changed after the loader read it. Adds files that may
+/// differ only in line endings to `undecided`.
 fn compare_loaded<'e>(
     directory: &Path,
     committed: &'e [Entry],
@@ -161,7 +163,8 @@ fn compare_loaded<'e>(
     Some(compared)
 }
 
-/// Returns true if a path could be that of a YAML file of the project. Files in hidden directories are not part of it.
+/// Returns true if the file at a path counts as a YAML file of the project: its name ends with `.yaml` or `.yml`, and
+/// it is not in a hidden directory.
 fn is_yaml(path: &str) -> bool {
     let hidden = path
         .rsplit_once('/')

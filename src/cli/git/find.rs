@@ -27,7 +27,7 @@ pub(super) struct Place {
 ///
 /// # Errors
 ///
-/// Returns the reason why there is no repository, or why its `.git` can't be used.
+/// Returns the reason as text if there is no repository, or if its `.git` can't be used.
 pub(super) fn find(directory: &Path) -> Result<Place, String> {
     let directory = canonicalize(directory).map_err(|error| format!("can't read the directory: {error}"))?;
     for top in directory.ancestors() {
@@ -38,8 +38,8 @@ pub(super) fn find(directory: &Path) -> Result<Place, String> {
     Err("neither this directory nor a parent directory contains `.git`".to_owned())
 }
 
-/// Returns the directory of the repository's own files, or `None` if the directory `top` has no `.git`. A `.git` is
-/// that directory itself, or a file that contains its path, as in work trees and submodules.
+/// Returns the directory of the repository's own files, or `None` if the directory `top` has no `.git`. The `.git` is
+/// that directory itself, or a file that contains the path of the directory, as in linked work trees and submodules.
 fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
     let path = top.join(".git");
     let Ok(meta) = fs::metadata(&path) else { return Ok(None) };
@@ -73,7 +73,8 @@ fn is_repository(directory: &Path) -> bool {
     fs::symlink_metadata(directory.join("HEAD")).is_ok()
 }
 
-/// Returns true if a checkout can write to a path. Such a path is in the work tree, but not in a `.git`.
+/// Returns true if checking out a commit could write to a path: the path is in the work tree `top`, but not in a
+/// `.git`.
 fn is_checked_out(path: &Path, top: &Path) -> bool {
     path.strip_prefix(top)
         .is_ok_and(|inside| !inside.components().any(|part| part == Component::Normal(".git".as_ref())))

@@ -10,11 +10,11 @@ const MAX_LINKS: usize = 40;
 /// Resolves paths below a directory, and remembers which of its files are links.
 pub(super) struct LinkResolver<'d> {
     directory: &'d Path,
-    /// The target of each path that was looked at. `None` if the path is not a link.
+    /// The target of each path that was checked so far, or `None` if the path is not a link.
     targets: BTreeMap<String, Option<PathBuf>>,
 }
 
-/// A path without links, and the links that led to it. All are relative to the directory.
+/// A path without links, and the links through which it was reached. All paths are relative to the directory.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Resolved {
     pub(super) path: String,
@@ -64,7 +64,8 @@ impl<'d> LinkResolver<'d> {
     }
 }
 
-/// Returns the parts of a relative path, the last one first. Returns `None` for other paths.
+/// Returns the parts of a relative path, with the last part first. Returns `None` if the path is absolute or not
+/// Unicode.
 fn parts_reversed(path: &Path) -> Option<Vec<String>> {
     if path.has_root() {
         return None;

@@ -33,12 +33,12 @@ pub(super) struct Git {
 
 /// The files that the loader has read from the work tree.
 pub(super) struct LoadedFiles<'a> {
-    /// The patterns for manifests.
+    /// The patterns under `manifests` in amigops.yaml.
     pub(super) patterns: &'a [String],
     pub(super) files: &'a [ReadFile],
 }
 
-/// A file of a commit.
+/// A file or symbolic link in a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The path of the file, relative to the project's directory.
@@ -74,7 +74,7 @@ impl Git {
         Err(refused(&format!("git does not accept `{}` as a repository", place.git_dir.display())))
     }
 
-    /// Returns the commit that is checked out, or `None` if there is no commit yet.
+    /// Returns the id of the commit that is checked out, or `None` if there is no commit yet.
     pub(super) fn head(&self) -> Result<Option<String>, Failure> {
         self.commit("HEAD")
     }
@@ -93,7 +93,7 @@ impl Git {
         Ok((output.status.success() && is_id).then(|| id.to_owned()))
     }
 
-    /// Returns the last commit that two commits have in common, or `None` if this clone has no such commit.
+    /// Returns the id of the last commit that two commits have in common, or `None` if this clone has no such commit.
     pub(super) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, Failure> {
         let output = self.run(&["merge-base", one, other], None)?;
         match output.status.code() {
@@ -139,7 +139,7 @@ impl Git {
     /// repositories.
     fn list(&self, commit: &str) -> Result<Vec<Entry>, Failure> {
         let bytes = self.read(&self.inside(&["ls-tree", "-r", "-z", "--full-tree", commit]))?;
-        // A non-Unicode name can't be a manifest's, because patterns are Unicode.
+        // Skip names that are not Unicode. They can't be names of manifests, because patterns are Unicode.
         let lines = bytes.split(|byte| *byte == 0).filter_map(|line| std::str::from_utf8(line).ok());
         Ok(lines.filter_map(|line| entry(line, &self.place.prefix)).collect())
     }
@@ -164,7 +164,7 @@ impl Git {
     /// Runs a git command that reads `input` from its standard input.
     fn ask(&self, args: &[&str], input: &[u8]) -> Result<Output, Failure> {
         let file = || {
-            // A file instead of a pipe, so that git can answer before it has read everything.
+            // Git reads a file instead of a pipe, so that it can answer before it has read all input.
             let mut file = tempfile::tempfile()?;
             file.write_all(input)?;
             file.rewind()?;
@@ -191,7 +191,7 @@ fn entry(line: &str, prefix: &str) -> Option<Entry> {
 }
 
 /// Parses the first answer of `cat-file --batch`: `<id> blob <size>\n<content>\n`. Returns the content, and the bytes
-/// after the answer.
+/// after the answer. Returns `None` if git did not find the object, or if the answer is cut off.
 fn blob(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (head, rest) = (std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 1..]);

@@ -17,7 +17,7 @@ use crate::error::Failure;
 
 /// The variables that git gets in every run. They allow no protocol and no fetching, so that nothing is sent anywhere.
 const SETTINGS: &[(&str, &str)] = &[
-    // An empty list of protocols. On Windows, an empty variable would count as unset.
+    // A colon means an empty list of protocols. On Windows, an empty variable would count as unset.
     ("GIT_ALLOW_PROTOCOL", ":"),
     ("GIT_ATTR_NOSYSTEM", "1"),
     ("GIT_NO_LAZY_FETCH", "1"),
@@ -25,7 +25,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_PAGER", "cat"),
     ("GIT_TERMINAL_PROMPT", "0"),
-    // Configuration could name files for traces.
+    // Git's configuration could name files to which git would write traces.
     ("GIT_TRACE2", "0"),
     ("GIT_TRACE2_EVENT", "0"),
     ("GIT_TRACE2_PERF", "0"),
@@ -63,14 +63,14 @@ const TRUST: &str = "safe.directory";
 /// The `git` program, and the environment that it gets.
 pub(super) struct Program {
     path: PathBuf,
-    /// The variables of this process that git gets in every run.
+    /// The environment variables that git gets from this process in every run, with their values.
     system: Vec<(OsString, OsString)>,
-    /// The variables of this process that git gets only when it checks if the repository is trusted.
+    /// The environment variables that git gets from this process only when it checks if the repository is trusted.
     user: Vec<(OsString, OsString)>,
 }
 
 impl Program {
-    /// Finds the `git` program.
+    /// Finds the `git` program in the absolute directories of `PATH`, and collects the variables that it gets.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Program {
         // The directories were split from a PATH, so they can be joined again.
         system.push(("PATH".into(), std::env::join_paths(&directories).unwrap_or_default()));
         let mut user = set_variables(env, USER);
-        // A relative path would lead into the checkout.
+        // Remove relative paths, because they could lead into the checkout.
         user.retain(|(name, value)| {
             !matches!(
                 name.to_str(),
@@ -106,11 +106,11 @@ impl Program {
 
     /// Asks git for the repository at the top of a work tree. In this run only, git searches for the repository itself,
     /// because only a search makes git check if the owner is trusted. For the check, git gets the user's configuration,
-    /// which can contain `safe.directory`.
+    /// which can contain `safe.directory`: the repositories of other users that git trusts.
     pub(super) fn find_trusted(&self, top: &Path) -> Result<Output, Failure> {
         let mut command = self.command(top);
         command.envs(self.user.iter().map(|(name, value)| (name, value)));
-        // Do not search above the work tree.
+        // This variable keeps git from searching above the work tree.
         command.envs(top.parent().map(|parent| ("GIT_CEILING_DIRECTORIES", parent)));
         command.args(["rev-parse", "--absolute-git-dir"]).stdin(Stdio::null());
         finish(command)
@@ -153,7 +153,7 @@ fn option(name: &str, path: &Path) -> OsString {
 fn absolute_directories(path: Option<&OsStr>) -> Vec<PathBuf> {
     match path {
         Some(path) => std::env::split_paths(path).filter(|directory| directory.is_absolute()).collect(),
-        // The system's default search path.
+        // If `PATH` is not set, use the usual directories of programs.
         None if cfg!(unix) => vec![PathBuf::from("/usr/bin"), PathBuf::from("/bin")],
         None => Vec::new(),
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::cli::base;
 
-/// Runs git for a test, without this process's environment.
+/// Runs git for a test, without this process's environment variables. Returns the output of git.
 fn git(directory: &Path, args: &[&str]) -> String {
     let mut command = std::process::Command::new("git");
     command.env_clear().env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", "/nonexistent");
@@ -31,7 +31,7 @@ fn no_variables() -> Env {
     Env::fixed([("", ""); 0])
 }
 
-/// Returns the commit of a project from which nothing was loaded.
+/// Returns the checked-out commit of a project, as if the loader had read no files.
 fn commit_of(project: &Path) -> Option<String> {
     base::checked_out_commit(&no_variables(), project, &LoadedFiles { patterns: &[], files: &[] })
 }
@@ -109,7 +109,7 @@ fn the_commit_is_marked_if_files_of_the_project_have_changed() {
     git(top.path(), &["add", "-A"]);
     git(top.path(), &["commit", "-qm", "Start"]);
     let head = git(top.path(), &["rev-parse", "HEAD"]);
-    // Files beside the project, and files that are not YAML, don't count.
+    // Files outside the project, files in hidden directories, and files that are not YAML don't count.
     fs::write(top.path().join("other.yaml"), "changed").unwrap();
     fs::write(project.join(".amigops/state.yaml"), "").unwrap();
     fs::write(project.join("plan.json"), "").unwrap();
@@ -162,7 +162,7 @@ fn ignored_files_and_other_repositories_do_not_count() {
     repository.expect_changed(true, "one that is not ignored");
     git(&repository.project().join("nested"), &["init", "-q"]);
     repository.expect_changed(false, "another repository's");
-    // A file that git ignores but has committed is compared.
+    // A file that matches `.gitignore`, but was committed, is compared.
     git(repository.top.path(), &["add", "-f", "care/build/deep/b.yaml"]);
     fs::remove_dir_all(repository.project().join("nested")).unwrap();
     repository.commit();
@@ -263,10 +263,10 @@ fn only_a_directory_named_dot_git_is_a_repository() {
     let top = project.parent().unwrap().to_owned();
     let place = find::Place { top: top.clone(), git_dir: top.join(".git"), prefix: "care/".to_owned() };
     assert_eq!(find::find(&project), Ok(place.clone()));
-    // A bare repository, in the project's own directory.
+    // A bare repository in the project's own directory is ignored.
     git(&project, &["init", "-q", "--bare", "."]);
     assert_eq!(find::find(&project), Ok(place.clone()));
-    // An empty `.git` directory is not a repository, for git either.
+    // An empty `.git` directory is not a repository. Git ignores it, too.
     fs::create_dir(project.join(".git")).unwrap();
     assert_eq!(find::find(&project), Ok(place));
     fs::remove_dir(project.join(".git")).unwrap();
@@ -282,13 +282,14 @@ fn only_a_directory_named_dot_git_is_a_repository() {
         let error = find::find(&project).unwrap_err();
         assert!(error.contains(why), "{text}: {error}");
     }
-    // Submodules and work trees have such a file.
+    // A `.git` file that names a real repository is followed, as in submodules and linked work trees.
     fs::write(project.join(".git"), "gitdir: ../.git\r\n").unwrap();
     let within = find::Place { top: project.clone(), git_dir: top.join(".git"), prefix: String::new() };
     assert_eq!(find::find(&project), Ok(within));
 }
 
-/// Checks if the commit is marked after these files of the project were loaded.
+/// Checks if the commit is marked with a `+` after the loader read the files `names`. `patterns` are the project's
+/// patterns for manifests.
 #[track_caller]
 fn expect_changed_by_load(repository: &Repository, patterns: &[&str], names: &[&str], expected: bool) {
     let read = |name: &&str| ReadFile::new(name, &fs::read(repository.project().join(name)).unwrap());

@@ -25,7 +25,7 @@ pub(super) struct Edit {
 
 /// A service whose manifest the import changes.
 pub(super) struct EditedService {
-    /// The name of the live service.
+    /// The current name of the live service.
     pub(super) live: ServiceName,
     /// The name that the manifest declared before, if the import changes it.
     pub(super) renamed_from: Option<ServiceName>,
@@ -140,8 +140,9 @@ impl Draft {
         Ok(())
     }
 
-    /// Loads the project as it will be after the import, and makes a plan. Removes files from the draft and repeats
-    /// this, as long as files of the draft make it fail. Returns the draft, and the changes that the plan would make.
+    /// Removes from the draft the files that the loader rejects, and the new files that prevent a plan. To find them,
+    /// loads the project as it will be after the import, and makes a plan. Returns the remaining draft and the changes
+    /// that the plan would make, or the reasons why no plan can be made.
     pub(super) async fn drop_unusable(
         mut self,
         target: &ImportTarget<'_>,
@@ -188,8 +189,9 @@ impl Draft {
         target.load_with(new.chain(changed).collect())
     }
 
-    /// Removes files that the loader rejects from the draft. There can be such files, because manifests are stricter
-    /// than the API in some places.
+    /// Removes from the draft the files that the loader rejects. There can be such files, because manifests are
+    /// stricter than the API in some places. Returns the problems as an error if none of them is in a file of the
+    /// draft.
     fn drop_invalid(&mut self, problems: Problems) -> Result<(), Failure> {
         let mut reasons: BTreeMap<String, String> = BTreeMap::new();
         for diagnostic in problems.diagnostics.iter().filter(|one| one.severity == Severity::Error) {
@@ -222,7 +224,7 @@ impl Draft {
         if self.files.len() + self.edits.len() == before { Err(problems.into()) } else { Ok(()) }
     }
 
-    /// Removes new manifests that prevent a plan. Returns true if at least one was removed.
+    /// Removes from the draft the new manifests that prevent a plan. Returns true if at least one manifest was removed.
     fn drop_refused(&mut self, error: &PlanError) -> bool {
         let before = self.files.len();
         let notes = &mut self.notes;

@@ -33,7 +33,7 @@ impl Importer<'_> {
     /// Runs the import, and writes new manifests into the directory `out`.
     pub(super) async fn run(mut self, out: &Path) -> Result<Success, Failure> {
         let out = resolve_directory(self.target.root(), out)?;
-        // The list is read twice: the manifests must not miss a service.
+        // Read the list of services twice, because one reading may miss a service.
         let snapshot = read_snapshot(self.target.api(), missing_lookups, |_| true).await?;
         if let Some(name) = select::missing(&self.scope, &snapshot).first() {
             return Err(Failure::other(format!("no live service is named `{name}`")));
@@ -152,7 +152,8 @@ fn resolve_directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
             .hint(format!("choose a directory inside {} with `--out`, such as `services`", root.display()))
     };
     let absolute = std::path::absolute(out).map_err(|error| failure(&error))?;
-    // Links are followed up to the project, which the user names. Inside it, a pull request may have added them.
+    // The user chose the path up to the project, so links in it are followed. A pull request may have added links
+    // inside the project, so the directory to which they lead must also be inside the project.
     let is_root = |path: &&Path| fs::canonicalize(path).is_ok_and(|real| real == root);
     let below = match fs::canonicalize(&absolute) {
         Ok(real) => real.strip_prefix(root).map(Path::to_owned).ok(),

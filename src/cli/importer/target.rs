@@ -34,8 +34,8 @@ impl<'a> ImportTarget<'a> {
         self.connection.read()
     }
 
-    /// Loads the project as if some files had other texts. `texts` contains these texts by the path of the file in the
-    /// project.
+    /// Loads the project as if some of its files had other texts. `texts` contains the new text of each such file, by
+    /// the path of the file in the project.
     pub(super) fn load_with(&self, texts: BTreeMap<String, String>) -> Result<Loaded, Problems> {
         let source = ProjectSource::WorkingDirectory(self.root());
         manifest::load(&LoadOptions {

@@ -1,4 +1,5 @@
-//! Tests with real files, links and pipes in temporary directories.
+//! Tests with real files, links and pipes in temporary directories: pipes are refused without waiting, and links are
+//! followed.
 
 use std::os::unix::fs::symlink;
 
