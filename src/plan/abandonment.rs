@@ -50,7 +50,7 @@ pub(super) fn abandon(draft: &mut Draft<'_>, wanted: &DesiredService, service: &
 }
 
 /// Abandons the unfinished replacements of an old service that this plan replaces or deletes for another manifest.
-/// Otherwise they would stay until the next run abandons them.
+/// Otherwise the new services of these replacements would stay until the next run abandons them.
 pub(super) fn abandon_overtaken(draft: &mut Draft<'_>, desired: &Desired, matches: &[ServiceMatch<'_>]) {
     let mut known: BTreeSet<&ServiceId> =
         matches.iter().flat_map(ServiceMatch::services).map(|service| &service.id).collect();

@@ -1,8 +1,8 @@
-//! Finds plans that depend on the absence of a service from the list of services.
+//! Finds plans that could be wrong if the list of services lacks a service that exists.
 //!
-//! A list can lack a service that exists. Then a plan could create the service a second time, give its name to another
-//! service, or take the wrong service out of use. A service that is changed in place is in the list, so for such a
-//! change one reading of the list is enough.
+//! The list that the API returns can be incomplete. Then a plan could create a service a second time, give its name to
+//! another service, or take the wrong service out of use. A service that is changed in place is in the list, so for
+//! such a change one reading of the list is enough.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::model::{Desired, ServiceId, ServiceName, Snapshot};
 pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot) -> bool {
     let plan = match planned {
         Ok(plan) => plan,
-        // A missing agent or context graph does not depend on services.
+        // A problem of this kind, such as a missing agent, does not depend on the list of services.
         Err(error) => return error.problems.iter().any(|problem| problem.kind != ProblemKind::Missing),
     };
     let active: BTreeSet<&ServiceId> =

@@ -13,8 +13,8 @@ use super::types::{
 use super::{abandonment, checks, estimate, guardrails, order, orphans, pins, services, unmanage};
 use crate::model::{Api, Desired, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 
-/// Makes the steps for all manifests that the options select, not yet in order, and collects the data for later checks.
-/// Returns the draft with these steps, and the match of every manifest.
+/// Makes the steps for all manifests that the options select, and collects the data that later checks need. The steps
+/// are not in order yet. Returns the draft with these steps, and the match of every manifest.
 pub(super) fn draft_services<'a>(
     desired: &'a Desired,
     resolved: &'a Resolved,
@@ -42,8 +42,8 @@ pub(super) fn draft_services<'a>(
 
 /// Makes the plan that turns the live state into the desired state.
 ///
-/// The snapshot must be complete, so [`super::lookups()`] must return nothing for it. Otherwise agents or context
-/// graphs would be reported as missing.
+/// The snapshot must be complete: [`super::lookups()`] must find no missing data in it. Otherwise this function would
+/// report agents or context graphs as missing, although they exist.
 ///
 /// # Errors
 ///
@@ -64,8 +64,8 @@ pub fn plan(
     };
     order::connect(&mut draft, desired);
     checks::check_name_lengths(&mut draft);
-    // Problems of services that this plan excludes belong to another plan. Orphans have no manifest, but they may be
-    // planned.
+    // Problems of services that the options exclude are not reported. Problems of orphans to prune and of services to
+    // stop managing are reported, although these services have no manifest.
     let is_planned =
         |name: &ServiceName| options.plans(name) || options.prunes(name) || options.unmanage.contains(name);
     draft.problems.retain(|problem| problem.service.as_ref().is_none_or(is_planned));
@@ -78,7 +78,7 @@ pub fn plan(
     let steps = finish_steps(&draft);
     let mut services = std::mem::take(&mut draft.services);
     attach_steps(&mut services, &steps);
-    // Services that come back into service are what a reviewer must see first.
+    // The services that the plan activates again come first, because a reviewer must notice them.
     services.sort_by(|a, b| (!a.is_reactivated(), &a.name).cmp(&(!b.is_reactivated(), &b.name)));
     let mut findings = std::mem::take(&mut draft.findings);
     findings.sort_by(|a, b| (&a.service, a.text()).cmp(&(&b.service, b.text())));
@@ -100,7 +100,8 @@ pub fn plan(
     Ok(plan)
 }
 
-/// Plans the services that belong to no manifest, and checks pins and guardrails.
+/// Plans the services that belong to no manifest, and checks pins and guardrails. Returns the services that belong to
+/// no manifest and stay as they are.
 fn plan_and_check_rest(draft: &mut Draft<'_>, desired: &Desired, matches: &[ServiceMatch<'_>]) -> Unmatched {
     let unmatched = orphans::plan_unmatched(draft, desired, matches);
     abandonment::abandon_overtaken(draft, desired, matches);
@@ -110,15 +111,16 @@ fn plan_and_check_rest(draft: &mut Draft<'_>, desired: &Desired, matches: &[Serv
     unmatched
 }
 
-/// Returns the ids of the live services that match declared services, by name. Applications need these ids even if no
-/// plan can be made.
+/// Returns the ids of the live services that match declared services, by the name in the manifest. A manifest whose
+/// service does not exist yet has no entry. Applications need these ids even if no plan can be made.
 ///
-/// The snapshot must contain the lists of the agents and context graphs that manifests name. It does not need versions
-/// and behavior sets.
+/// The snapshot must contain the lists of the agents and context graphs that manifests name. It need not contain
+/// versions or behavior sets.
 ///
 /// # Errors
 ///
-/// Errors if a reference can't be resolved, or if a name could mean several services: no id is better than a wrong one.
+/// Errors if a reference can't be resolved, or if a name could mean several services. Returning no ids is better than
+/// returning a wrong one.
 pub fn ids(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -137,7 +139,7 @@ fn ids_of(matches: &[ServiceMatch<'_>]) -> BTreeMap<ServiceName, ServiceId> {
 }
 
 /// Returns the steps in an order in which they can run, numbered from 1. In the draft, steps refer to each other by
-/// their index; here these references become step numbers.
+/// their index. In the returned steps, these references are step numbers.
 fn finish_steps(draft: &Draft<'_>) -> Vec<Step> {
     let sequence = order::sequence(&draft.steps);
     let number: BTreeMap<usize, StepId> =

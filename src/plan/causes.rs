@@ -2,8 +2,8 @@
 //!
 //! For each service that changes, the base's manifest is also compared with the live service. So three values are known
 //! for each change: the base value, the live value and the wanted value. If the base value equals the live value, the
-//! manifests have changed. If it equals the wanted value, the live state has changed. If all three differ, both have
-//! changed. Causes do not change the steps of a plan.
+//! manifests have changed. If the base value equals the wanted value, the live state has changed. If all three values
+//! differ, the manifests and the live state have both changed. Causes do not change the steps of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,9 +61,9 @@ pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: 
     plan
 }
 
-/// Returns the additional lists of names that are needed to find causes: at most one list of agents and one of context
-/// graphs. A list is needed only if an agent or context graph changes, and the base's manifest names a different one
-/// than the current manifest.
+/// Returns the lists of agents and context graphs that must still be read to find causes. A list is needed only if the
+/// agent or context graph of a service changes, and another commit's manifest refers to it by a name that the current
+/// manifest does not use.
 pub fn cause_lookups(
     plan: &Plan,
     desired: &Desired,
@@ -130,8 +130,8 @@ impl<'a> CommitManifests<'a> {
         self.side.desired.services.get(name)
     }
 
-    /// Returns the commit's manifest of a service, or `None` if the commit does not declare the service. It may have
-    /// another name in that commit.
+    /// Returns the commit's manifest of a service, or `None` if the commit does not declare the service. The service
+    /// may have another name in that commit. `ours` is the manifest that this branch has for the service.
     fn manifest(&self, ours: &DesiredService, live: &LiveService) -> Option<&'a DesiredService> {
         if let Some(matched) = self.by_live.get(&live.id) {
             return self.named(matched);
@@ -154,8 +154,8 @@ impl<'a> CommitManifests<'a> {
             .or_else(|| self.by_former.get(&live.name).copied().filter(free))
     }
 
-    /// Returns true if the commit declares a service that has this name, or one that has this name in `renamed_from`.
-    /// The latter doesn't count if the manifests of this branch declare the renamed service, too.
+    /// Returns true if a manifest of the commit has this name, or has it in `renamed_from`. A manifest with
+    /// `renamed_from` doesn't count if this branch also has a manifest with its new name.
     fn declares(&self, name: &ServiceName, ours: &Desired) -> bool {
         let former = self.by_former.get(name);
         self.named(name).is_some() || former.is_some_and(|former| !ours.services.contains_key(&former.name))
@@ -191,7 +191,8 @@ impl ServiceCauses {
     }
 
     fn of(&self, path: &ChangePath) -> Cause {
-        // A pin that is copied to another agent changes because the agent does.
+        // A pin that no manifest declares may change because the agent or context graph changes. Then both changes have
+        // the same cause.
         let follows = || match path {
             ChangePath::VersionSet(_, VersionSetField::AgentVersion) => self.of_field(Field::Agent),
             ChangePath::VersionSet(_, VersionSetField::ContextGraphVersion) => {
@@ -254,7 +255,8 @@ impl CauseFinder<'_> {
     }
 
     fn creation(&self, ours: &DesiredService) -> Cause {
-        // If the former name is still declared, the manifest belongs to a new service.
+        // If this branch still declares the former name, the manifest is for a new service, and the former name says
+        // nothing about its cause.
         let from = ours.lifecycle.renamed_from.as_ref();
         let from = from.filter(|from| !self.ours.desired.services.contains_key(*from));
         let find = |known: &CommitManifests<'_>| {
@@ -302,7 +304,8 @@ impl CauseFinder<'_> {
                     (path, cause)
                 })
                 .collect();
-        // No manifest asks for a temporary name. An earlier run was interrupted.
+        // No manifest asks for the name that the tool gave this service. Renaming it completes the work of an earlier
+        // run, so this change gets the cause `rest`.
         if names::is_leftover(live) {
             by_path.remove(&ChangePath::Field(Field::Name));
         }
@@ -340,8 +343,9 @@ fn requested_changes(
     changes.values().map(|change| (change.path, change.after.clone())).collect()
 }
 
-/// Resolves the agent and context graph of another commit's manifest. If a name is unknown today, the live agent or
-/// context graph is used, so that the name causes no change.
+/// Returns the ids of the agent and context graph in another commit's manifest. `ours` is this branch's manifest with
+/// its ids, which are used for references that are equal in both manifests. If a name is unknown or ambiguous today,
+/// the live agent or context graph is used, so that the name causes no change.
 fn resolve_references(
     theirs: &DesiredService,
     ours: Option<(&DesiredService, &ResolvedRefs)>,
@@ -364,7 +368,7 @@ fn resolve_references(
     }
 }
 
-/// Says whether the value that a commit has at a path equals the live value, the wanted value, or neither.
+/// Says which value a commit's manifest has at a path: the live value, the wanted value, or neither of them.
 #[derive(PartialEq)]
 enum Standing {
     Live,
@@ -376,7 +380,8 @@ fn standing(path: &ChangePath, after: &Value, asked: &RequestedChanges) -> Stand
     if let Some(value) = asked.get(path) {
         return if same(path, value, after) { Standing::Wanted } else { Standing::Neither };
     }
-    // One side may change a block as a whole, and the other only single values in it.
+    // One manifest may change a whole object, and the other one only single values in it. Then the values are not
+    // comparable.
     if asked.keys().any(|other| path.overlaps(other)) { Standing::Neither } else { Standing::Live }
 }
 

@@ -86,7 +86,7 @@ pub enum Field {
     Name,
     /// The description of the service.
     Description,
-    /// True if the service is active, so that users can reach it.
+    /// The field `active`, which is true if users can reach the service.
     Active,
     /// The agent of the service.
     Agent,

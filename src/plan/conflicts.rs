@@ -26,7 +26,7 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
             (cause, problem(service, message))
         }));
     }
-    // The advice is given once for each kind of conflict.
+    // Only the last conflict of each kind contains advice, so that the advice is not repeated.
     for kind in [Cause::Both, Cause::Behind] {
         if let Some((_, last)) = found.iter_mut().rfind(|(cause, _)| *cause == kind) {
             last.help = advice(kind).into_iter().map(str::to_owned).collect();
@@ -36,10 +36,10 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
 }
 
 /// Returns the conflicts of one service. Each changed value is listed once. If no changed value is a conflict, the
-/// service as a whole may be one. Then it is listed with `None` instead of a value.
+/// service as a whole may be one. Then the only entry has `None` instead of a value.
 pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<ChangedValue<'a>>, Cause)> {
     let mut found = Vec::new();
-    // A service that is created or retired is one conflict.
+    // If a service is created or retired, its values are not listed one by one.
     if service.kind == ServiceKind::Update || service.kind == ServiceKind::Replace {
         let mut seen = BTreeSet::new();
         let steps = plan.steps_of(service).flat_map(|step| step.changes.values());

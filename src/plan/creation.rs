@@ -9,8 +9,8 @@ use super::diff::{self, tag_value};
 use super::types::{Action, Plan, ServicePlan};
 use crate::model::{Api, NewService, VersionSet, VersionSetName};
 
-/// Returns the content of a service that a plan creates, as changes whose value before is null. `active` is included
-/// only if it is false, and the key terms only if there are any.
+/// Returns the content of a service that a plan creates, as changes from null to each value. `active` is included only
+/// if it is false, and the key terms only if there are any.
 pub fn created_content(plan: &Plan, service: &ServicePlan, api: Api) -> ServiceChanges {
     let mut content = ServiceChanges::default();
     if let Some((agent, graph)) = &service.joins {
@@ -56,7 +56,8 @@ fn fields(new: &NewService) -> Vec<FieldChange> {
     fields
 }
 
-/// Returns the change that creates a version set. In each model preference, the name of the model comes first.
+/// Returns the change that creates a version set. In each model preference, the name of the model comes first. Returns
+/// `None` if the version set has no values.
 fn created_set(name: &VersionSetName, set: &VersionSet) -> Option<VersionSetChange> {
     let mut change = diff::version_set(name, None, Some(set))?;
     change.fields.sort_by_key(|change| match &change.field {

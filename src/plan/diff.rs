@@ -19,11 +19,11 @@ use crate::model::{
     settings, trimmed,
 };
 
-/// All values that a service will have after the plan has run.
+/// All values that a service will have after the plan is applied.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pub(super) name: ServiceName,
-    /// The description. It is `None` only if neither the manifest nor a live service has one.
+    /// The description. It is `None` only if the service is new and its manifest has no description.
     pub(super) description: Option<String>,
     pub(super) active: bool,
     pub(super) agent: AgentId,
@@ -37,7 +37,7 @@ pub(super) struct Content {
 }
 
 /// Returns the content that a manifest asks for. `base` is the live service that the plan changes or replaces, if there
-/// is one.
+/// is one. Values in `lifecycle.ignore` are copied from it.
 pub(super) fn content(
     wanted: &DesiredService,
     joins: &ResolvedRefs,
@@ -79,8 +79,8 @@ pub(super) fn content(
 
 /// Returns true if a service is active after the plan. `base` is the live service, if there is one.
 ///
-/// A declared service is in service: a manifest without `active` wants it active. Only with `active` in
-/// `lifecycle.ignore`, a live service stays as it is.
+/// A manifest without `active` asks for an active service. But if `lifecycle.ignore` contains `active`, a live service
+/// stays as it is.
 pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> bool {
     match base {
         Some(live) if ignores_active(wanted) => live.active,
@@ -88,8 +88,7 @@ pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> 
     }
 }
 
-/// Returns true if a manifest explicitly asks for an inactive service. If it only ignores `active`, the result is
-/// false.
+/// Returns true if a manifest has `active: false`. Returns false if `lifecycle.ignore` contains `active`.
 pub(super) fn wants_inactive(wanted: &DesiredService) -> bool {
     wanted.active == Some(false) && !ignores_active(wanted)
 }
@@ -101,7 +100,7 @@ fn ignores_active(wanted: &DesiredService) -> bool {
 /// Returns the Platform settings that a service will have: the live settings, into which the declared ones are merged
 /// at every depth.
 fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<String, Value> {
-    // An empty object changes nothing.
+    // In a merge patch, an empty object changes nothing.
     let asks = |value: &Value| value.as_object().is_none_or(|members| !members.is_empty());
     let mut patch: Map<String, Value> = wanted
         .settings
@@ -131,7 +130,8 @@ fn leave_out(patch: &mut Map<String, Value>, path: &[String]) {
     }
 }
 
-/// Returns the settings that the live service has and that the content does not have. An update can't remove them.
+/// Returns the names of the settings that the live service has and `content` lacks. The API can't remove them in an
+/// update. Settings whose removal would make no difference are not returned.
 pub(super) fn cleared(content: &Content, live: &LiveService) -> Vec<&'static str> {
     let gone = settings::SERVICE
         .iter()
@@ -144,8 +144,8 @@ fn normal_settings(values: &Map<String, Value>) -> Map<String, Value> {
     settings::normal(settings::SERVICE, values)
 }
 
-/// Returns all tags that a service will have: the declared ones, or the live ones if none are declared, and those that
-/// the tool adds.
+/// Returns all tags that a service will have: the tags that its manifest declares, and the tags that the tool adds. If
+/// the manifest has no `tags`, the live tags are kept.
 fn tags(
     wanted: &DesiredService,
     base: Option<&LiveService>,
@@ -251,8 +251,8 @@ fn changed_settings(
     }
 }
 
-/// Returns the changes that turn one state of a service into another. Two values with the same meaning are not a
-/// change.
+/// Returns the changes that turn one state of a service into another. If two values differ only in form, and not in
+/// meaning, this is not a change.
 pub fn differences(before: &LiveService, after: &LiveService) -> Vec<ChangeRecord> {
     let content = Content {
         name: after.name.clone(),

@@ -26,7 +26,8 @@ pub(super) struct DraftStep {
     /// The name of a service that this step creates as inactive. Another inactive service with this name must be
     /// renamed first. Otherwise, after an interrupted run, the two services could not be distinguished.
     pub(super) created_name: Option<ServiceName>,
-    /// True if the steps of dependent services must wait for this step. False if the step only cleans up.
+    /// True if the steps of services that depend on this service must wait for this step. It is false if the step only
+    /// cleans up, such as a step that retires a service.
     pub(super) blocks_dependents: bool,
 }
 
@@ -74,7 +75,8 @@ pub(super) struct Draft<'a> {
     pub(super) problems: Vec<Problem>,
     pub(super) findings: Vec<Finding>,
     pub(super) required_versions: Vec<RequiredVersion>,
-    /// The old services of replacements. Their behavior sets must be read.
+    /// The old services of replacements. Their behavior sets must be read, because the plan also applies them to the
+    /// new services.
     pub(super) replaced_services: BTreeSet<ServiceId>,
     /// The version sets that the old service of a replacement has and the new service does not get. Each is paired with
     /// the service's name.
@@ -83,14 +85,14 @@ pub(super) struct Draft<'a> {
     pub(super) former_services: BTreeMap<&'a ServiceId, Retire>,
     live: BTreeMap<&'a ServiceId, &'a LiveService>,
     used_names: BTreeSet<&'a ServiceName>,
-    /// The owned inactive services that belong to no manifest, by name. If several have the same name, only one is
-    /// listed.
+    /// The ids of the owned inactive services that belong to no manifest, by name. If several services have the same
+    /// name, only the lowest id is listed.
     unclaimed: BTreeMap<&'a ServiceName, &'a ServiceId>,
 }
 
 impl<'a> Draft<'a> {
-    /// Creates a draft without steps. The tool never gives a service a name that a live service has or that is in
-    /// `declared`.
+    /// Creates a draft without steps. `declared` contains the names of all manifests. When the tool makes up a name for
+    /// a service, it avoids these names and the names of live services.
     pub(super) fn new(
         snapshot: &'a Snapshot,
         policy: &'a Policy,
@@ -115,7 +117,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Stores the owned inactive services that are not in `claimed`.
+    /// Stores the owned inactive services that belong to no manifest. `claimed` contains the ids of all services that
+    /// belong to a manifest or are abandoned.
     pub(super) fn set_unclaimed(&mut self, claimed: &BTreeSet<&'a ServiceId>) {
         let unclaimed = self.snapshot.services.iter().filter(|service| {
             !service.active && self.policy.ownership.owns(&service.tags) && !claimed.contains(&service.id)

@@ -11,8 +11,8 @@ use super::names;
 use super::types::{Problem, ProblemKind};
 use crate::model::{DesiredService, LiveService, ServiceName};
 
-/// The services that can't get the name of a manifest, because another active service has it and no manifest renames
-/// that service. Each is paired with its manifest.
+/// The services that can't get the name of a manifest, because another active service has the name and no manifest
+/// renames that other service. Each is paired with its manifest.
 #[derive(Debug, Default)]
 pub(super) struct Displaced<'a> {
     /// The new services of unfinished replacements.
@@ -54,7 +54,8 @@ pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displace
             continue;
         }
         let is_renaming = names::renaming_target(live).as_ref() == Some(&wanted.name);
-        // Only another active service can displace an active one.
+        // An active service is displaced only by another active service. An inactive service is also displaced by an
+        // owned inactive service.
         let is_displaced = match live.active {
             true => find_active_holder(matcher, &wanted.name).is_some(),
             false => matcher.find_holder(&wanted.name).is_ok_and(|holder| holder.is_some()),
@@ -64,7 +65,8 @@ pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displace
         if is_renaming && all_matched && is_displaced {
             displaced.renaming.push((wanted, live));
         } else if !find_active_holder(matcher, &wanted.name).is_some_and(|holder| matcher.owns(holder)) {
-            // If the service is not owned, any client may have created it. The user must decide which service is meant.
+            // The service that has the name is not owned, so any client may have created it. Here only the user can
+            // decide which service the manifest means.
             continue;
         }
         let is_of_live = |new: &LiveService| matcher.predecessor_of(new).is_some_and(|old| old.id == live.id);
@@ -99,7 +101,8 @@ fn candidates<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveServ
     found
 }
 
-/// Returns true if a manifest could mean not only its match, but also another service that belongs to no manifest.
+/// Returns true if a manifest could mean another service besides its match, and this other service belongs to no
+/// manifest.
 fn has_other_candidate(matcher: &Matcher<'_>, wanted: &DesiredService, live: Option<&LiveService>) -> bool {
     let unfinished = matcher.unfinished.get(&wanted.name);
     let is_known = |service: &LiveService| {

@@ -8,14 +8,14 @@ use super::step_reads::StepReads;
 use super::types::{Action, Estimate, Options, Step};
 use crate::model::{Api, Endpoint, Snapshot, TAG_REPLACES};
 
-/// The estimated seconds that one request takes if no limit applies. It is a rule of thumb for the total time that is
-/// shown.
+/// The estimated duration of one request in seconds, without the effect of rate limits. It is a rule of thumb for the
+/// total time that a plan shows.
 const SECONDS_PER_REQUEST: f64 = 0.15;
 
-/// Counts the requests of an apply, including the read-back, and computes the time that the rate limits impose.
+/// Counts the requests of an apply, including the read-back, and estimates the duration of the apply.
 ///
-/// A limit of L per minute allows L requests at once and the rest in later minutes, so k requests take at least
-/// ⌊(k − 1) / L⌋ minutes.
+/// A rate limit of L requests per minute allows L requests at once and the rest in later minutes. So k requests take at
+/// least ⌊(k − 1) / L⌋ minutes.
 pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -> Estimate {
     let api = options.api;
     let reads = StepReads::new(steps, &snapshot.services);
@@ -27,8 +27,8 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
         }
     };
     for step in steps {
-        // The reads before a step. On Classic one request reads all services, and steps at the same time share it, so
-        // this is the maximum.
+        // Counts the reads before a step. On Classic, one request reads all services, and steps that run at the same
+        // time share the request. So the number of requests is at most one per step.
         match reads.of(&step.action).len() {
             0 => {}
             _ if api.reads_services_together() => shared_reads += 1,
@@ -39,8 +39,8 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
         }
     }
     let list = pages(snapshot.services.len(), Endpoint::ListServices.page_size(api));
-    // After an inactive service is created, a list shows whether another run has created the same one. Services that
-    // are created at the same time share this list.
+    // After an inactive service is created, the list of services shows whether another run has created the same
+    // service. Services that are created at the same time share one reading of this list.
     add(Endpoint::ListServices, if steps.iter().any(checks_for_duplicates) { list } else { 0 });
     add(Endpoint::ListServices, if steps.is_empty() { 0 } else { list });
     let limited = by_endpoint.clone();
@@ -48,7 +48,8 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
         *by_endpoint.entry(Endpoint::ListServices).or_default() += shared_reads;
     }
     let requests = by_endpoint.values().sum();
-    // Steps that wait for a read share it, so its limit never determines the time.
+    // The shared reads are left out here: steps that wait for such a read share it, so its rate limit never determines
+    // the time.
     let waits = |(endpoint, count): (&Endpoint, &usize)| {
         let limit = endpoint.per_minute(api)?.max(1) as usize;
         Some((((count - 1) / limit) as u64 * 60, *endpoint))
@@ -75,7 +76,7 @@ fn requests_of(action: &Action, api: Api) -> Vec<(Endpoint, usize)> {
         }
         Action::RenameTemporarily { .. } | Action::Retire { .. } => vec![(Endpoint::UpdateService, 1)],
         Action::Abandon { .. } => {
-            // A read afterwards shows if another run has activated the service at the same moment.
+            // A read after the update shows whether another run has activated the service at the same moment.
             let read =
                 if api.reads_services_together() { Endpoint::ListServices } else { Endpoint::GetService };
             vec![(Endpoint::UpdateService, 1), (read, 1)]

@@ -4,7 +4,7 @@
 //! that begins at the live service.
 //!
 //! A former service may still be active because a run was interrupted before it retired the service, because the API
-//! refused it, or because an operator activated the service again. One plan retires all of them.
+//! refused to retire it, or because an operator activated the service again. One plan retires all of them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::matcher::{Matcher, ServiceMatch};
 use super::{diff, names, steps};
 use crate::model::{DesiredService, LiveService, Retire, ServiceId, ServiceName};
 
-/// Returns the owned former services of each manifest. The service that was replaced last comes first.
+/// Returns the owned former services of each manifest. The service that was replaced most recently comes first.
 pub(super) fn find_chains<'a>(matcher: &Matcher<'a>) -> BTreeMap<&'a ServiceName, Vec<&'a LiveService>> {
     let matched = matcher.matched.iter();
     let mut former: BTreeMap<_, _> =
@@ -24,8 +24,8 @@ pub(super) fn find_chains<'a>(matcher: &Matcher<'a>) -> BTreeMap<&'a ServiceName
         *times.entry(&service.id).or_default() += 1;
     }
     for (name, chain) in &mut former {
-        // If tags were edited, the chains of two manifests can lead to the same service. Its name shows where it
-        // belongs.
+        // If tags were edited, the chains of two manifests can lead to the same service. The name of the service shows
+        // to which manifest it belongs.
         let is_its_own = |former: &LiveService| {
             times.get(&former.id).is_some_and(|times| *times < 2)
                 || names::base_name(&former.name) == name.as_str()
@@ -38,19 +38,19 @@ pub(super) fn find_chains<'a>(matcher: &Matcher<'a>) -> BTreeMap<&'a ServiceName
     former
 }
 
-/// Returns true if the former service of a manifest must be retired. That depends on the manifest's `lifecycle.retire`
-/// and on whether the live service is active.
+/// Returns true if the former service of a manifest must be retired: if it is still active, or if the manifest has
+/// `retire: delete`. An active former service stays as it is if `lifecycle.ignore` keeps the live service inactive.
 pub(super) fn must_retire(wanted: &DesiredService, live: &LiveService, former: &LiveService) -> bool {
     let deletes = wanted.lifecycle.retire == Retire::Delete;
-    // If the manifest leaves an inactive service inactive, an operator may be using a former service again.
+    // If `lifecycle.ignore` keeps the live service inactive, an operator may be using a former service again.
     match diff::is_active(wanted, Some(live)) || diff::wants_inactive(wanted) {
         true => former.active || deletes,
         false => !former.active && deletes,
     }
 }
 
-/// Returns the services that `live` has replaced, directly or through others. The list stops before a service that
-/// belongs to a manifest.
+/// Returns the services that `live` has replaced, directly or through a chain of replacements. The list stops before a
+/// service that belongs to a manifest.
 fn find_chain<'a>(matcher: &Matcher<'a>, live: &'a LiveService) -> Vec<&'a LiveService> {
     let mut chain: Vec<&LiveService> = Vec::new();
     let mut latest = live;
@@ -65,11 +65,12 @@ fn find_chain<'a>(matcher: &Matcher<'a>, live: &'a LiveService) -> Vec<&'a LiveS
     chain
 }
 
-/// Adds the steps that retire the former services of a manifest. They run after the step `activation`, if there is one.
+/// Adds the steps that retire the former services of a manifest. The steps run after the step `activation`, if there is
+/// one.
 ///
-/// If the services are deleted, the oldest is deleted first: the tag of each service refers to the service that it
-/// replaced, and is lost when the service is deleted. `retirement` is the step that retires the old service in this
-/// plan's own replacement.
+/// If the services are deleted, the oldest is deleted first. The tag of each service refers to the service that it
+/// replaced, and deleting the newer service first would lose this tag. `retirement` is the step that retires the old
+/// service, if this plan replaces the service.
 pub(super) fn retire_all(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -87,8 +88,8 @@ pub(super) fn retire_all(
     }
 }
 
-/// Adds the step that retires a former service. It runs after the step `after`, if there is one. Returns the index of
-/// the new step.
+/// Adds the step that retires a former service. The new step runs after the step `after`, if there is one. Returns the
+/// index of the new step.
 pub(super) fn retire_one(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -97,7 +98,7 @@ pub(super) fn retire_one(
 ) -> usize {
     let mut step = steps::retire(draft, &wanted.name, former, wanted.lifecycle.retire);
     step.after.extend(after);
-    // A cut-over has already released the name.
+    // The cut-over has already released the name of the former service.
     step.releases_name = None;
     step.reason = Some(format!("a new service replaces `{}`", wanted.name));
     draft.push(step)

@@ -1,6 +1,7 @@
 //! Checks the guardrails: rules that refuse a plan. Most of them have a flag that allows the plan anyway.
 //!
-//! Each refusal names the rule, and also the count and the flag if there are any.
+//! The message of each refusal names the rule. If the rule has a limit, the message also contains the counts. If a flag
+//! allows the plan anyway, the advice names the flag.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +30,7 @@ pub(super) fn check_may_change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
     );
     let help = format!("use `--take-over {}` to make this service belong to this project", quoted(owner));
     draft.problem(ProblemKind::Refused, matched, message, &[&help]);
-    // A drift report shows the differences of such a service, too.
+    // A drift report does not enforce guardrails: it shows the differences of another project's service, too.
     !draft.options.enforce_guardrails
 }
 
@@ -45,7 +46,7 @@ fn quoted(owner: &str) -> String {
     }
 }
 
-/// Turns refusals into findings if the guardrails are not enforced.
+/// Turns refusals into findings if the guardrails are not enforced. Problems of other kinds stay problems.
 pub(super) fn refusals_to_findings(draft: &mut Draft<'_>) {
     if draft.options.enforce_guardrails {
         return;
@@ -146,7 +147,7 @@ fn check_prune(draft: &mut Draft<'_>) {
     draft.problems.push(Problem { kind: ProblemKind::Refused, service: None, place: None, message, help });
 }
 
-/// Refuses to retire or replace protected services, and to delete their former services.
+/// Refuses a plan that retires or replaces a protected service, or deletes one of its former services.
 fn check_protected(draft: &mut Draft<'_>) {
     let is_protected = |name: &ServiceName| draft.policy.guardrails.protected.contains(name);
     let mut problems = Vec::new();
@@ -228,7 +229,8 @@ impl Removals {
     }
 }
 
-/// Returns a list such as `2 services retired (A, B)`, or `None` if the count is 0.
+/// Returns a list such as `2 services retired (A, B)`, or `None` if the count is 0. The list contains at most five
+/// names.
 fn list_names(count: usize, noun: &str, what: &str, names: impl Iterator<Item = String>) -> Option<String> {
     const MOST: usize = 5;
     let mut shown: Vec<String> = names.take(MOST).collect();
@@ -254,7 +256,7 @@ fn check_max_removals(draft: &mut Draft<'_>) {
     let flag = draft.options.max_removals.map(|rule| (rule, "--max-removals"));
     let guardrail = draft.policy.guardrails.max_removals.map(|rule| (rule, "guardrails.max_removals"));
     let Some((rule, rule_name)) = flag.or(guardrail) else { return };
-    // Services that were retired earlier can't be removed again, so they don't count.
+    // A rule in percent refers to the active services of the project, because inactive services are already out of use.
     let in_use = draft.snapshot.services.iter().filter(|service| service.active);
     let owned = in_use.filter(|service| draft.policy.ownership.owns(&service.tags)).count();
     let (removals, allowed) = (Removals::of(draft), rule.of(owned));

@@ -1,19 +1,22 @@
 //! Finds the live service of each manifest.
 //!
-//! There is no state file, so names, tags and ids determine which live service matches a manifest. Matching looks for
-//! these services, in this order:
+//! There is no state file, so names, tags and ids determine which live service matches a manifest. Matching has four
+//! steps, each of which looks for one of these services:
 //!
-//! 1. The old service of an unfinished replacement. The new service is owned and inactive, with the tag
-//!    `replaces: <old id>`. Its name is the manifest's name, or a temporary name made from it.
-//! 2. A service to which an earlier run gave a temporary name, because it will get the name of the manifest.
-//! 3. The active service with the name of the manifest, or else the only inactive one that the project owns. A manifest
-//!    with `active: false` also matches the only inactive one without an owner, which is then adopted.
+//! 1. The old service of an unfinished replacement. The new service of the replacement is owned and inactive, and has
+//!    the tag `replaces: <old id>`. Its name is the manifest's name, or a temporary name made from it.
+//! 2. A service that an earlier run began to rename to the name of the manifest. It still has a temporary name.
+//! 3. The active service with the name of the manifest, or else the only inactive service with this name that the
+//!    project owns. A manifest with `active: false` can also match the only inactive service without an owner, and
+//!    adopts it.
 //! 4. The service with the name in `renamed_from`. Either the manifest's own name must be free, or the service with
 //!    that name must be renamed, too.
 //!
-//! If a service has the manifest's name and no manifest renames it, that service is the match. Then a service that was
-//! found in step 1 or 2 can't get the name. That happens after two runs at the same time, or if a manifest changes
-//! before a run is finished.
+//! The code runs step 4 before step 3, so step 3 gets the manifests that are left.
+//!
+//! A service that was found in step 1 or 2 may be unable to get the manifest's name: another service already has the
+//! name, and no manifest renames that other service. In this case the other service is the match. This happens after
+//! two runs at the same time, or if a manifest changes before a run is finished.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +31,7 @@ use crate::model::{
     Api, Desired, DesiredService, LiveService, Policy, Retire, ServiceId, ServiceName, Snapshot,
 };
 
-/// The matches of all manifests.
+/// The result of matching: the matches of all manifests, with the findings and problems of matching.
 #[derive(Debug, Default)]
 pub(super) struct Identity<'a> {
     pub(super) matches: Vec<ServiceMatch<'a>>,
@@ -67,8 +70,8 @@ pub(super) fn match_services<'a>(
         matcher.match_renames_to_free_names();
         matcher.match_rename_circles();
         let mut problems = match_by_name(&mut matcher);
-        // Only after all manifests are matched is it known which services can't get their names. If there are any,
-        // matching starts again without them.
+        // Services that can't get the names intended for them are known only after all manifests are matched. If there
+        // are such services, matching starts again without them.
         if !duplicates::find_displaced(&matcher, &mut displaced) {
             problems.extend(duplicates::check(&matcher));
             return Identity { problems, ..finish(matcher) };
@@ -76,7 +79,9 @@ pub(super) fn match_services<'a>(
     }
 }
 
-/// Excludes some services from matching: those that can't get the names that an earlier run intended for them.
+/// Excludes the services that can't get the names that an earlier run intended for them, so that no manifest matches
+/// them. The new services of replacements are abandoned. The other services keep their temporary names, and a note says
+/// so.
 fn exclude_displaced<'a>(matcher: &mut Matcher<'a>, displaced: &Displaced<'a>) {
     for (wanted, new) in &displaced.unfinished {
         matcher.abandon(wanted, new);
@@ -141,19 +146,20 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
 /// Returns the inactive service without an owner that a manifest with `active: false` adopts, or `None` if there is
 /// none.
 ///
-/// Adoption never activates a service. So for a manifest that wants an active service, a note says that the inactive
-/// one stays as it is, and `None` is returned.
+/// Adoption never activates a service. So if the manifest asks for an active service, a note says that the inactive
+/// service stays as it is, and `None` is returned.
 ///
 /// # Errors
 ///
-/// Errors if the manifest could mean several services.
+/// Errors if the manifest could adopt several inactive services.
 fn find_inactive_to_adopt<'a>(
     matcher: &mut Matcher<'a>,
     wanted: &DesiredService,
 ) -> Result<Option<&'a LiveService>, Problem> {
     let unowned = matcher.inactive_without_owner(&wanted.name);
     let Some(first) = unowned.first() else { return Ok(None) };
-    // Where inactive services may block names, a note about the name says the same.
+    // In an API in which inactive services may block names, another part of planning adds a note about the blocked
+    // name. That note makes the note below unnecessary.
     if !diff::wants_inactive(wanted) && matcher.api.inactive_services_hold_names() {
         return Ok(None);
     }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::changes::FieldChange;
 use crate::model::same_json;
 
-/// A changed value inside a JSON value, with the path of keys that leads to it. It is not an object.
+/// A changed value inside a JSON value, with the path of keys that leads to it. If the value is an object before and
+/// after the change, its changed members are listed instead.
 pub(super) struct Leaf {
     pub(super) path: Vec<String>,
     pub(super) before: Value,

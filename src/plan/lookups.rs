@@ -10,8 +10,8 @@ use crate::model::{
     Reference, Snapshot,
 };
 
-/// Returns the data that is missing in the snapshot. The caller reads it, adds it to the snapshot, and calls this
-/// function again. After at most three rounds nothing is missing.
+/// Returns the data that planning needs and that is missing in the snapshot. The caller reads this data, adds it to the
+/// snapshot, and calls this function again. After at most three rounds nothing is missing.
 ///
 /// The lists of agents and context graphs are needed only if a manifest uses a name. Single agents and context graphs,
 /// and their latest versions, are needed only if a pin changes. Behavior sets are needed only for services that are
@@ -61,7 +61,7 @@ fn without_version<Id: Ord + Clone>(ids: &BTreeSet<Id>, catalog: &Catalog<Id>) -
     ids.iter().filter(is_unknown).cloned().collect()
 }
 
-/// Returns the agents or context graphs that must still be read: those of `ids` that were not looked up yet.
+/// Returns the agents or context graphs in `ids` that must still be read, because they were not looked up yet.
 fn not_read<Id: Ord + Clone>(ids: BTreeSet<Id>, catalog: &Catalog<Id>) -> Need<Id> {
     let is_read =
         |id: &Id| catalog.complete || catalog.entries.contains_key(id) || catalog.missing.contains(id);

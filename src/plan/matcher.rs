@@ -1,4 +1,4 @@
-//! Stores the state while manifests are matched with live services, and answers the queries that matching needs.
+//! The state of matching manifests with live services: the matches so far, and functions that search the live services.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,12 +19,14 @@ pub(super) struct ServiceMatch<'a> {
     pub(super) live: Option<&'a LiveService>,
     /// The new service, if the manifest has an unfinished replacement.
     pub(super) unfinished: Option<&'a LiveService>,
-    /// The former services that must still be retired. The service that was replaced last comes first.
+    /// The former services of the manifest that must still be retired. The service that was replaced most recently
+    /// comes first.
     pub(super) former: Vec<&'a LiveService>,
 }
 
 impl<'a> ServiceMatch<'a> {
-    /// Returns all live services that belong to the manifest: the present, the new and the former ones.
+    /// Returns all live services that belong to the manifest: its current service, the new service of an unfinished
+    /// replacement, and its former services.
     pub(super) fn services(&self) -> impl Iterator<Item = &'a LiveService> + use<'a, '_> {
         [self.live, self.unfinished].into_iter().flatten().chain(self.former.iter().copied())
     }
@@ -38,17 +40,19 @@ pub(super) struct Matcher<'a> {
     pub(super) policy: &'a Policy,
     pub(super) by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
     pub(super) by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
-    /// The new services of replacements that still have a temporary name, grouped by the final name that they will get.
+    /// The new services of replacements that have the temporary name `… (replacing …)`, grouped by their final name.
     pub(super) by_replacing_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
-    /// The services to which an earlier run gave a temporary name, grouped by the name that they will get.
+    /// The services that have the temporary name `… (renaming …)`, grouped by their final name.
     pub(super) by_renaming_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
-    /// The services that belong to a manifest or are abandoned, so that no other manifest can match them.
+    /// The ids of the services that belong to a manifest or are abandoned. No other manifest can match these services.
     pub(super) claimed: BTreeSet<&'a ServiceId>,
-    /// The live service of each matched manifest, or `None` if the service must be created.
+    /// The live service of each matched manifest, by the name of the manifest. `None` means that the service must be
+    /// created.
     pub(super) matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
     /// The new service of each unfinished replacement, by the name of its manifest.
     pub(super) unfinished: BTreeMap<&'a ServiceName, &'a LiveService>,
-    /// The names of the manifests whose services are in a replacement that an earlier run began.
+    /// The names of the manifests for which an earlier run began a replacement: it created the new service, or has
+    /// already renamed the old service.
     pub(super) replacing: BTreeSet<&'a ServiceName>,
     /// The new services of replacements that must be abandoned, each with its manifest.
     pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
@@ -99,8 +103,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns the declared services that have no match yet, with their agents and context graphs. A service whose
-    /// references can't be resolved is not included.
+    /// Returns the declared services that have no match yet, with the ids of their agents and context graphs. A service
+    /// is not included if one of these references can't be resolved.
     pub(super) fn unmatched(&self) -> Vec<(&'a DesiredService, &'a ResolvedRefs)> {
         self.desired
             .services
@@ -119,8 +123,9 @@ impl<'a> Matcher<'a> {
         !service.active && self.owns(service) && !self.claimed.contains(&service.id)
     }
 
-    /// Matches a manifest with a live service, or with `None` if its service must be created. Abandons duplicates of
-    /// the live service, which concurrent or earlier runs created for the same purpose.
+    /// Matches a manifest with a live service, or with `None` if its service must be created. If the live service is
+    /// inactive, also abandons its duplicates and the new services of unfinished replacements that have its name.
+    /// Concurrent or earlier runs may have left such services.
     pub(super) fn set_match(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
         if let Some(live) = live {
             self.claimed.insert(&live.id);
@@ -131,14 +136,14 @@ impl<'a> Matcher<'a> {
         self.matched.insert(&wanted.name, live);
     }
 
-    /// Marks the new service of a replacement as abandoned.
+    /// Marks the new service of a replacement as abandoned, so that no manifest matches it.
     pub(super) fn abandon(&mut self, wanted: &'a DesiredService, new: &'a LiveService) {
         self.claimed.insert(&new.id);
         self.abandoned.push((wanted, new));
     }
 
-    /// Returns the duplicates of an owned inactive service: other services that concurrent runs created in the same
-    /// replacement.
+    /// Returns the duplicates of an inactive service: other owned inactive services with the same name that replace the
+    /// same old service. Concurrent runs can create them. An active service has no duplicates.
     fn duplicates_of(&self, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         named
@@ -146,15 +151,16 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Returns the service that the tag `replaces` of a service refers to. Returns `None` if it does not exist, or is
-    /// the tagged service itself.
+    /// Returns the old service of a replacement, given the new one: the live service whose id is in the new service's
+    /// tag `replaces`. Returns `None` if there is no such tag or no such service, or if the tag has the new service's
+    /// own id.
     pub(super) fn predecessor_of(&self, service: &LiveService) -> Option<&'a LiveService> {
         let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
         self.by_id.get(&ServiceId::new(old)).copied().filter(|old| old.id != service.id)
     }
 
-    /// Returns the service with this name: the active one, or else the only inactive one that the project owns. Returns
-    /// `None` if there is no such service, or if it already belongs to another manifest.
+    /// Returns the service with this name: the active service, or else the only inactive service that the project owns.
+    /// Returns `None` if there is no such service, or if it already belongs to another manifest.
     ///
     /// # Errors
     ///
@@ -165,8 +171,8 @@ impl<'a> Matcher<'a> {
     ) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
         let named: Vec<&LiveService> = self.by_name.get(name).into_iter().flatten().copied().collect();
         let is_unclaimed = |service: &LiveService| !self.claimed.contains(&service.id);
-        // If the active service belongs to another manifest, no service is returned. Otherwise a run after an
-        // interrupted one could find an inactive service with the same name instead.
+        // If the active service belongs to another manifest, no service is returned. Otherwise a run that follows an
+        // interrupted run could match an inactive service with the same name instead.
         if let Some(active) = named.iter().find(|service| service.active) {
             return Ok(Some(*active).filter(|service| is_unclaimed(service)));
         }
@@ -174,10 +180,11 @@ impl<'a> Matcher<'a> {
             named.into_iter().filter(|service| self.owns(service) && is_unclaimed(service)).collect();
         match owned.as_slice() {
             [] => Ok(None),
-            // Concurrent runs may each have created a new service for the same old one. The first of them is used.
+            // Concurrent runs may each have created a new service for the same old service. The new service with the
+            // lowest id is used.
             [one, others @ ..] if others.iter().all(|other| replace_the_same(one, other)) => Ok(Some(one)),
-            // No manifest continues the replacements that are still unfinished here, so their new services are never
-            // meant.
+            // Here no manifest continues the replacements that are still unfinished. So the name never means one of
+            // their new services.
             several => {
                 match several.iter().filter(|service| !self.is_unfinished(service)).collect::<Vec<_>>()[..] {
                     [one] => Ok(Some(one)),
@@ -187,7 +194,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns the inactive services with this name that have no owner and belong to no manifest.
+    /// Returns the inactive services with this name that have no owner and belong to no manifest. Services that belong
+    /// to the platform itself are not included.
     pub(super) fn inactive_without_owner(&self, name: &ServiceName) -> Vec<&'a LiveService> {
         let named = self.by_name.get(name).into_iter().flatten().copied();
         named
@@ -202,15 +210,16 @@ impl<'a> Matcher<'a> {
         self.find_holder(name).ok().flatten()
     }
 
-    /// Returns true if a service is the new service of a replacement, and the old service is still active under its own
-    /// name.
+    /// Returns true if a service is the owned, inactive new service of a replacement, and the old service is still
+    /// active and has not been renamed by a cut-over.
     pub(super) fn is_unfinished(&self, service: &LiveService) -> bool {
         let has_its_name = |old: &LiveService| old.active && !names::has_replaced_name(old);
         !service.active && self.owns(service) && self.predecessor_of(service).is_some_and(has_its_name)
     }
 
-    /// Returns the new services of unfinished replacements that have the same name as `service`, which is owned and
-    /// inactive. Returns nothing if another manifest declares this name.
+    /// Returns the new services of unfinished replacements that have the same name as `service`, the match of `wanted`.
+    /// Returns nothing if `service` is active or is such a new service itself, or if another manifest declares the
+    /// name.
     fn unfinished_namesakes(&self, wanted: &DesiredService, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         let is_anothers = service.name != wanted.name && self.desired.services.contains_key(&service.name);
@@ -221,7 +230,8 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Returns true if an old service is owned and still active, although a cut-over has already renamed it.
+    /// Returns true if the old service of a replacement is owned and still active, although a cut-over has already
+    /// renamed it.
     pub(super) fn has_released_name(&self, old: &LiveService) -> bool {
         names::has_replaced_name(old) && old.active && self.owns(old)
     }
@@ -232,8 +242,9 @@ impl<'a> Matcher<'a> {
         self.matched.get(name).copied().flatten().is_some_and(|old| self.has_released_name(old))
     }
 
-    /// Returns the final name of a new service that still has its temporary name, although its old service is out of
-    /// use. Returns `None` if another service has replaced the old service, or already has the final name.
+    /// Returns the final name of an inactive new service that still has its temporary name, although its old service is
+    /// already retired or deleted. Returns `None` for any other service. Also returns `None` if another service has
+    /// replaced the old service, or already has the final name.
     pub(super) fn pending_name(&self, new: &LiveService) -> Option<ServiceName> {
         let name = names::replacing_target(new).filter(|_| !new.active)?;
         let is_gone = self
@@ -242,7 +253,8 @@ impl<'a> Matcher<'a> {
         (is_gone && !self.was_overtaken(new) && matches!(self.find_holder(&name), Ok(None))).then_some(name)
     }
 
-    /// Returns true if a service other than `new` has already replaced the old service of `new`, under any name.
+    /// Returns true if another owned service has already replaced the old service of `new`. An inactive service with a
+    /// temporary name doesn't count, and neither does an abandoned service.
     pub(super) fn was_overtaken(&self, new: &LiveService) -> bool {
         let old = new.tags.get(TAG_REPLACES);
         self.by_id.values().any(|other| {

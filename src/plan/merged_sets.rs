@@ -1,4 +1,4 @@
-//! The version sets that a manifest asks for, merged into the live ones.
+//! Merges the version sets that a manifest declares into the live version sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 /// Returns all version sets that a service will have, except `edge` if the server maintains it. Declared version sets
-/// are merged into the live ones. The result also has the live version sets that stay as they are.
+/// are merged into the live ones. The result also contains the live version sets that stay as they are.
 pub(super) fn version_sets(
     wanted: &DesiredService,
     base: Option<&LiveService>,
@@ -24,7 +24,8 @@ pub(super) fn version_sets(
         let fields: BTreeSet<&str> = paths.map(|path| path.get(2).map_or("*", String::as_str)).collect();
         (!fields.is_empty()).then_some(fields)
     };
-    // On Classic the server makes `edge`, and it can't be written. On Platform it is a version set like others.
+    // On Classic the server makes `edge`, and clients can't write it. On Platform `edge` is a version set like any
+    // other.
     let servers_own = |name: &VersionSetName| name.is_edge() && api.makes_version_sets();
     let mut sets = BTreeMap::new();
     for (name, live) in
@@ -48,8 +49,8 @@ pub(super) fn version_sets(
     sets
 }
 
-/// Merges a declared version set into the live one, or into a new one. Fields that are absent or ignored, and fields
-/// that manifests can't declare, stay as they are.
+/// Merges a declared version set into the live one, or into a new, unpinned one. Live values stay as they are if the
+/// manifest does not declare the field, ignores it, or can't declare it.
 fn merge(declared: &DesiredVersionSet, live: Option<&VersionSet>, ignored: &BTreeSet<&str>) -> VersionSet {
     let latest = VersionSet::latest();
     let base = live.unwrap_or(&latest);

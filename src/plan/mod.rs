@@ -1,4 +1,4 @@
-//! Planning: `(desired, live, options) → Plan`, a pure function.
+//! Makes plans. Planning is a pure function of the desired state, the live state and the options.
 //!
 //! The same input gives the same plan, step for step. Nothing here reads a file, a clock, the environment or the
 //! network, and nothing depends on the order of a hash map.
@@ -7,7 +7,7 @@
 //! * [`resolve`]: the ids of agents and context graphs that manifests name;
 //! * [`identity`]: finds the live service of each manifest. [`matcher`] has the state of that search. [`unfinished`],
 //!   [`renames`] and [`duplicates`] are parts of the search;
-//! * [`changes`]: the changed values of a service. [`records`]: the form that these values have in documents;
+//! * [`changes`]: the changed values of a service. [`records`]: the form that these values have in plan files;
 //! * [`diff`]: differences between the desired and the live state, in normal form;
 //! * [`merged_sets`]: the version sets that a manifest asks for; [`leaves`]: the differing values inside two JSON
 //!   values;
@@ -18,10 +18,10 @@
 //! * [`unmanage`]: the steps that end the management of services that the user names;
 //! * [`order`]: the order of steps, including the order in which names are released and claimed;
 //! * [`guardrails`]: the rules that refuse a plan;
-//! * [`build`]: puts all of that together;
+//! * [`build`]: makes a plan with all the modules above;
 //! * [`causes`]: the cause of each change, found by comparing with the manifests of a base commit;
 //! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
-//! * [`absence`]: whether a plan depends on services that are missing from one reading of the list;
+//! * [`absence`]: finds plans that could be wrong if the API's list of services lacks a service that exists;
 //! * [`step_reads`]: the services that a step reads before it acts;
 //! * [`created_content`]: the content of a service that a plan creates;
 //! * [`estimate`]: the number of requests, and the time that the limits impose;

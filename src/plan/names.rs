@@ -1,5 +1,6 @@
-//! The names that the tool gives to services. Each name ends with the first characters of an id: that of the service or
-//! of its old service. So a run can distinguish these names from those that users gave.
+//! Makes and recognizes the names that the tool gives to services, such as `Health Coach (replaced 2026-11-22 4d1a9e)`.
+//! Each name ends with the first characters of an id: the id of the service itself, or of its old service. So a run can
+//! distinguish these names from names that users gave.
 
 use crate::model::{LiveService, ServiceId, ServiceName, TAG_REPLACES};
 
@@ -38,8 +39,8 @@ pub(super) fn renaming(
 }
 
 /// Returns the temporary name of the new service of a replacement, such as `Health Coach (replacing 4d1a9e)`. The id is
-/// that of the old service. Such a name is needed if the API does not allow an inactive service to have a name that is
-/// in use.
+/// that of the old service. A temporary name is needed if the API may refuse to give an inactive service a name that
+/// another service has.
 pub(super) fn replacing(
     name: &ServiceName,
     old: &ServiceId,
@@ -48,22 +49,21 @@ pub(super) fn replacing(
     unique(old, is_taken, |short| format!("{name} (replacing {short})"))
 }
 
-/// Returns the final name of a service that has the temporary name `… (replacing …)`, as the new service of a
-/// replacement. Returns `None` if the service has no such name.
+/// Returns the final name of the new service of a replacement, if the service still has the temporary name `…
+/// (replacing …)`. Otherwise returns `None`.
 pub(super) fn replacing_target(service: &LiveService) -> Option<ServiceName> {
     let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
     let (base, words) = split_suffix(service.name.as_str(), old)?;
     (words == ["replacing"]).then(|| ServiceName::new(base))
 }
 
-/// Returns the final name of a service that has the temporary name `… (renaming …)`. Returns `None` if the service has
-/// no such name.
+/// Returns the final name of a service that has the temporary name `… (renaming …)`, and otherwise `None`.
 pub(super) fn renaming_target(service: &LiveService) -> Option<ServiceName> {
     let (base, words) = split_suffix(service.name.as_str(), service.id.as_str())?;
     (words == ["renaming"]).then(|| ServiceName::new(base))
 }
 
-/// Returns true if the service has this name, or has a temporary name until it gets this name.
+/// Returns true if the service has this name, or has a temporary name and will get this name later.
 pub(super) fn is_meant_for(service: &LiveService, name: &ServiceName) -> bool {
     let targets = [replacing_target(service), renaming_target(service)];
     service.name == *name || targets.contains(&Some(name.clone()))
@@ -86,7 +86,8 @@ pub(super) fn has_abandoned_name(service: &LiveService) -> bool {
 pub fn is_leftover(service: &LiveService) -> bool {
     let has_tool_name = split_suffix(service.name.as_str(), service.id.as_str())
         .is_some_and(|(_, words)| matches!(words.as_slice(), ["replaced" | "abandoned", _] | ["renaming"]));
-    // The new service of a replacement has the id of the old service in its name, or already has its final name.
+    // The new service of a replacement has a name with the id of its old service, or already has its final name. So it
+    // is recognized by its tag instead of its name.
     has_tool_name || (!service.active && service.tags.contains_key(TAG_REPLACES))
 }
 
@@ -108,8 +109,8 @@ pub fn without_date_and_id(name: &ServiceName) -> ServiceName {
     suffix.map_or_else(|| name.clone(), |word| ServiceName::new(format!("{base} ({word})")))
 }
 
-/// Returns a name without the suffix that the tool added. So a service that is replaced repeatedly gets only one
-/// suffix.
+/// Returns a name without the suffix that the tool added. The tool adds a new suffix to this base name, so that a
+/// service that is replaced repeatedly gets only one suffix.
 pub(super) fn base_name(name: &ServiceName) -> &str {
     let text = name.as_str();
     let Some((base, inside)) = text.strip_suffix(')').and_then(|inner| inner.rsplit_once(" (")) else {
@@ -123,6 +124,7 @@ pub(super) fn base_name(name: &ServiceName) -> &str {
 }
 
 /// Returns a name that contains the first characters of `id`: as few as are necessary to make the name unique.
+/// `is_taken` returns true for a name that is already in use. `name` makes a name from the first characters of the id.
 fn unique(
     id: &ServiceId,
     is_taken: &dyn Fn(&ServiceName) -> bool,

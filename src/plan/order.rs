@@ -2,7 +2,8 @@
 //!
 //! If one service gets the name of another one, the step that claims the name runs after the step that releases it. A
 //! service comes after the services in its `depends_on`. These rules can lead to a cycle: two names are swapped, or a
-//! dependency contradicts the order of the names. Then one of the services gets a temporary name early.
+//! dependency contradicts the order of the names. In this case, an additional step gives one of the services a
+//! temporary name early, so that its old name becomes free.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -22,7 +23,8 @@ pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     let mut edges: BTreeSet<(usize, usize)> = edges.into_iter().collect();
     while let Some((_, releaser)) = find_circular_edge(&draft.steps, &edges) {
         let Some(rename) = rename_early(draft, releaser) else { return };
-        // The steps that need the name now run after the early rename; so does the step that would have released it.
+        // The steps that need the name now run after the early rename. The step that would have released the name runs
+        // after it, too.
         let waiting: Vec<usize> =
             edges.iter().filter(|(_, from)| *from == releaser).map(|(to, _)| *to).collect();
         for to in waiting {
@@ -137,7 +139,7 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
             None => {}
         }
     }
-    // Services that can't be distinguished have already been reported.
+    // If matching has already reported the service as ambiguous, the problem is not reported a second time.
     problems.retain(|problem| draft.problems.iter().all(|known| !is_same_kind(known, problem)));
     draft.problems.extend(problems);
     draft.findings.extend(findings);
@@ -148,7 +150,7 @@ fn is_same_kind(known: &Problem, problem: &Problem) -> bool {
     known.kind == problem.kind && known.service == problem.service
 }
 
-/// Returns the live service that a step renames or takes out of use.
+/// Returns the live service that a step renames or takes out of use. Returns `None` for steps that can do neither.
 fn changed_service(action: &Action) -> Option<&ServiceId> {
     match action {
         Action::HandOver { old: id, .. }
@@ -257,7 +259,8 @@ fn rename_early(draft: &mut Draft<'_>, releaser: usize) -> Option<usize> {
     }
     let mut tags = live.tags.clone();
     tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
-    // If there is no room for the tag, the next run can't continue after an interruption right here.
+    // If the service already has the maximum number of tags, it gets no ownership tag. Then the next run can't continue
+    // if this run is interrupted right after the rename.
     let fits = tags.len() <= draft.options.api.max_tags();
     let tags = (fits && live.tags != tags).then_some(tags);
     let update = ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() };
@@ -283,9 +286,9 @@ fn unbreakable_circle(step: &DraftStep) -> Problem {
 }
 
 /// Returns the indices of the steps in an order in which they can run one by one. If several steps can run next, the
-/// one with the lowest `rank` comes first. Steps of equal rank are ordered by service.
+/// step with the lowest `rank` comes first. Steps of equal rank are ordered by the name of their service.
 ///
-/// [`connect`] has removed all cycles. If one were left, its steps would be missing in the result, and the verifier
+/// [`connect`] has removed all cycles. If a cycle were left, its steps would be missing in the result, and the verifier
 /// would refuse the plan.
 pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
     let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();

@@ -3,8 +3,8 @@
 //! An orphan has no manifest that could set `lifecycle.retire`, so the project's defaults determine how orphans are
 //! retired.
 //!
-//! Inactive services stay as they are: an earlier run has retired them, or a user has deactivated them. Deleting them
-//! would be more than the user asked for.
+//! Owned inactive services that no manifest declares stay as they are: an earlier run has retired them, or a user has
+//! deactivated them. Deleting them would be more than the user asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +25,8 @@ pub(super) struct Unmatched {
     pub(super) unmanaged: Vec<(ServiceName, ServiceId)>,
 }
 
-/// Retires orphans if the user asks for it with `--prune`. Returns the services that belong to no manifest and are not
-/// retired.
+/// Adds the steps that retire orphans, if the options ask for it. Returns the orphans that are not retired, and the
+/// services without a manifest that the project does not own.
 pub(super) fn plan_unmatched(
     draft: &mut Draft<'_>,
     desired: &Desired,
@@ -35,7 +35,8 @@ pub(super) fn plan_unmatched(
     let mut unmatched = Unmatched::default();
     let known: BTreeSet<&ServiceId> =
         matches.iter().flat_map(ServiceMatch::services).map(|service| &service.id).collect();
-    // A manifest with unresolved references has no match. Its service is not an orphan, so names are compared, too.
+    // A manifest with unresolved references has no match, but its service is not an orphan. So services with the name
+    // of a manifest are left out, too.
     let mut rest: Vec<&LiveService> = draft
         .snapshot
         .services
@@ -96,9 +97,9 @@ fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     });
 }
 
-/// Extends the step that deactivates an orphan, so that the same request also renames it. This applies to the new
-/// service of an unfinished replacement, and to one of two services that replaced the same service. Otherwise a later
-/// run would continue the replacement, or would have to rename the service.
+/// Extends the step that deactivates an orphan, so that the same request also gives the orphan an abandoned name. This
+/// is done for the new service of an unfinished replacement, and for a service whose old service is also replaced by
+/// another service. Otherwise a later run would continue the replacement, or would have to rename the orphan.
 fn abandon_if_unfinished(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
     let Action::Retire { update: Some(update), how: Retire::Deactivate, .. } = &mut step.action else {
         return;
@@ -110,7 +111,8 @@ fn abandon_if_unfinished(draft: &Draft<'_>, live: &LiveService, step: &mut Draft
     }
 }
 
-/// Returns the indices of the steps that activate services that have replaced `live`, directly or through others.
+/// Returns the indices of the steps that activate a service that has replaced `live`, directly or through a chain of
+/// replacements.
 fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize> {
     let mut successors: Vec<&str> = vec![live.id.as_str()];
     let mut at = 0;
@@ -131,8 +133,8 @@ fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize
 }
 
 /// Returns true if a concurrent run has replaced the old service of `live` with another owned service, or if this plan
-/// replaces that old service. Always returns false for an API where inactive services may block names, because
-/// unfinished replacements have temporary names there.
+/// replaces that old service. Always returns false for an API in which an inactive service may block its name. In such
+/// an API, the new services of unfinished replacements are recognized by their temporary names.
 fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let replaced = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
     let replaced = replaced.filter(|_| !draft.options.api.inactive_services_hold_names());
@@ -198,7 +200,8 @@ fn quote_for_yaml(name: &str) -> String {
     if is_plain && !is_keyword { name.to_owned() } else { json!(name).to_string() }
 }
 
-/// Returns the reason why an orphan can't be retired as `how` says, and advice. Returns `None` if it can be retired.
+/// Returns the reason why an orphan can't be retired as `how` says, and advice for the user. Returns `None` if the
+/// orphan can be retired.
 pub(super) fn find_obstacle(
     draft: &Draft<'_>,
     live: &LiveService,

@@ -131,7 +131,7 @@ fn check_targets_have_versions(draft: &Draft<'_>) -> Vec<Problem> {
 /// Refuses a new service if a version set that `guardrails.require_pins` names would be unpinned.
 ///
 /// A version set that no manifest declares is created unpinned. But a replacement copies the version sets of the old
-/// service, pinned or not, and these are allowed.
+/// service, and a copy may be unpinned.
 pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     let is_copied =
         |name: &VersionSetName| matched.live.is_some_and(|live| live.version_sets.contains_key(name));
@@ -147,7 +147,8 @@ pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, matched: &ServiceMatc
         };
     let required = &draft.policy.guardrails.require_pins;
     for name in required.iter().filter(|name| !name.is_edge()) {
-        // A version set that doesn't exist needs no pins. But users always get `release`, whether or not it exists.
+        // A version set that doesn't exist needs no pins. But users get `release` even if it doesn't exist, so a
+        // missing `release` counts as unpinned.
         let is_unpinned = || new_set(name).map_or(name.is_release(), is_unpinned);
         if is_declared_unpinned(name) || (!is_copied(name) && is_unpinned()) {
             let message = format!(
@@ -167,9 +168,9 @@ fn is_unpinned(set: &VersionSet) -> bool {
     set.agent_version == Pin::Latest || set.context_graph_version == Pin::Latest
 }
 
-/// Copies the pins that no manifest declares when the agent or context graph changes. If the new agent or context graph
-/// does not have the version, the version set becomes unpinned. Adds a note in both cases, and a refusal if
-/// `guardrails.require_pins` forbids the unpinned version set.
+/// Copies the pins that the manifest does not declare when the agent or context graph changes. If the new agent or
+/// context graph does not have the pinned version, the version set becomes unpinned. Adds a note in both cases, and a
+/// refusal if `guardrails.require_pins` forbids the unpinned version set.
 pub(super) fn carry_pins(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -227,7 +228,8 @@ fn has_version(latest: LatestVersion, number: u32) -> bool {
 }
 
 /// Reports a deprecated agent or context graph of a service that will be active, unless the service is already active
-/// with it. For a live service this is a problem, because it can't be activated. For a new service it is only a note.
+/// with the same agent and context graph. For a live service this is a problem, because it can't be activated. For a
+/// new service it is only a note.
 pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     let was_active = matched.live.is_some_and(|live| {
         live.active && live.agent == content.agent && live.context_graph == content.context_graph

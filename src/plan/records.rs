@@ -1,5 +1,5 @@
-//! Changes and findings in the form that plan files have: a changed value has its path as a string, and a finding is a
-//! text.
+//! Changes and findings in the form that plan files have: the path of a changed value is a string, and a finding is
+//! stored with its whole text.
 //!
 //! This is the only file that parses paths.
 
@@ -103,8 +103,8 @@ impl JsonSchema for ServiceChanges {
     }
 }
 
-/// Returns the kind of change to a version set. The pin of the agent is null before a version set is created, and after
-/// it is deleted.
+/// Returns the kind of change to a version set. The change of the agent's pin shows the kind: the pin is null before a
+/// version set is created, and after it is deleted.
 fn kind_of(set: &VersionSetChange) -> VersionSetChangeKind {
     match set.field(&VersionSetField::AgentVersion) {
         Some(pin) if pin.after.is_null() => VersionSetChangeKind::Deleted,
@@ -114,7 +114,8 @@ fn kind_of(set: &VersionSetChange) -> VersionSetChangeKind {
 }
 
 impl From<&str> for ChangePath {
-    /// Parses a path. Every string is a valid path, and formatting the parsed path returns the same string.
+    /// Parses the path of a changed value. Every string is a valid path, and formatting the parsed path returns the
+    /// same string.
     fn from(path: &str) -> Self {
         let field = match path {
             "service" => Field::Name,

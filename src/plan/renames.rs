@@ -3,9 +3,9 @@
 //! A cycle of renames, such as a swap, leads to the same set of names. So names can't show whether the renames were
 //! already done, but agents and context graphs can.
 //!
-//! The services are renamed if each one has the agent and context graph that the manifest of its new name declares, and
-//! none has those of its present name. After the renames, each service has those of its present name, so a swap never
-//! happens twice.
+//! The services are renamed only if each of them fits the manifest of its new name and none fits the manifest of its
+//! present name. A service fits a manifest if it has the declared agent and context graph. After the renames, each
+//! service fits the manifest of its present name, so a swap never happens twice.
 
 use super::matcher::Matcher;
 use super::resolve::ResolvedRefs;
@@ -22,8 +22,8 @@ impl<'a> Matcher<'a> {
         let from = wanted.lifecycle.renamed_from.as_ref()?;
         let source = self.find_clear_holder(from)?;
         // During a cut-over, it is possible that no active service has the name. Then an inactive service with the name
-        // could be the new service. That is impossible if new services have temporary names and the old service still
-        // has its own name.
+        // could be the new service of the replacement, instead of the service to rename. That is impossible if new
+        // services have temporary names and the old service still has its own name.
         let is_distinct =
             source.active || (self.api.inactive_services_hold_names() && !self.match_has_released_name(from));
         (is_distinct || !self.replacing.contains(from)).then_some(source)
@@ -31,9 +31,9 @@ impl<'a> Matcher<'a> {
 
     /// Matches manifests whose name is free with the services in their `renamed_from`.
     ///
-    /// If another manifest declares the present name of such a service, that manifest must match another service in
-    /// turn. If it can't, it keeps its service, and the first manifest gets a new one. This also applies after an
-    /// interrupted run.
+    /// If another manifest declares the present name of such a service, that other manifest must in turn match a
+    /// different service. If it can't, it keeps the service, and a new service is created for the first manifest. This
+    /// also applies after an interrupted run.
     pub(super) fn match_renames_to_free_names(&mut self) {
         let heads: Vec<_> = self
             .unmatched()
@@ -105,8 +105,8 @@ impl<'a> Matcher<'a> {
                 continue;
             }
             let Some(circle) = self.find_rename_circle(start) else { continue };
-            // A service that an interrupted run created has the agent that the manifest of its present name declares.
-            // So it is never renamed.
+            // A service that an interrupted run created has the agent and context graph that the manifest of its
+            // present name declares. So it is never renamed.
             let moves = circle.iter().all(|(wanted, references)| {
                 let source = self.find_rename_source(wanted).filter(|source| source.active);
                 source.is_some_and(|live| references.fit(live))

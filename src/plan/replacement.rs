@@ -1,15 +1,15 @@
 //! Replacement: if the agent or the context graph changes, a new service takes the place of the old one.
 //!
-//! At every moment either the old or the new service is active. The name is unused only for the duration of one
-//! request.
+//! If the manifest asks for an active service, at least one of the two services is active at every moment. Only for the
+//! duration of one request, no active service has the name.
 //!
 //! The new service is created as inactive, with the old service's id in a tag, and then completed. After that, the old
 //! service is renamed, the new one is activated, and the old one is retired. If a replacement is unfinished, the next
 //! run plans only the steps that are missing.
 //!
 //! On an API where an inactive service may block its name, the new service is created with a temporary name. It gets
-//! its final name in the request that activates it. So there is still only one request between the rename and the
-//! activation.
+//! its final name in the request that activates it. So even on such an API, only one request passes between the rename
+//! of the old service and the activation of the new one.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use crate::model::{
     DesiredService, LiveService, Retire, ServiceId, ServiceUpdate, TAG_REPLACES, VersionSetName,
 };
 
-/// Adds the steps that replace the service `old`.
+/// Adds the steps that replace the service `old` with a new service that has this content.
 pub(super) fn plan_replacement(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -94,8 +94,8 @@ fn prepare(
     Some(target)
 }
 
-/// Collects the version sets that the old service has and the new service does not get. For users the effect is the
-/// same as a deletion.
+/// Collects the version sets that the old service has and the new service does not get. They count as removals, because
+/// for users the effect is the same as a deletion.
 fn collect_dropped_version_sets(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -108,7 +108,8 @@ fn collect_dropped_version_sets(
     draft.dropped_version_sets.extend(lost.into_iter().map(|name| (wanted.name.clone(), name.clone())));
 }
 
-/// Adds the smoke tests of the new service. They run after all steps of the draft from the index `first` on.
+/// Adds the smoke tests of the new service. They run after the steps that prepare the new service, which are all steps
+/// of the draft from the index `first` on.
 fn smoke_test(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, first: usize) {
     let prepared: Vec<usize> = (first..draft.steps.len()).collect();
     let mut tests: Vec<usize> = Vec::new();
@@ -116,21 +117,22 @@ fn smoke_test(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, f
         let action = Action::Smoke { target: target.clone(), test: test.clone() };
         let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
         step.after.extend(&prepared);
-        // A user can have only one conversation with a service at a time.
+        // A user can have only one conversation with a service at a time, so the tests run one after the other.
         step.after.extend(tests.last());
         tests.push(draft.push(step));
     }
 }
 
 /// Returns true if `live` is the inactive new service of a replacement whose old service was deleted before the
-/// cut-over. In this case no active service has the name.
+/// cut-over. Such a service must be activated, because no active service has the name.
 pub(super) fn has_lost_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let is_gone = |old: &str| draft.live(&ServiceId::new(old)).is_none();
     let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
     !live.active && names::replacing_target(live).is_some() && old.is_some_and(is_gone)
 }
 
-/// Returns the changes that reports show for a replacement: the differences between the old and the new service.
+/// Returns the plan's entry for a replaced service. Its changes are the differences between the old and the new
+/// service.
 fn show(draft: &Draft<'_>, matched: &ServiceMatch<'_>, old: &LiveService, content: &Content) -> ServicePlan {
     let mut shown = steps::service_plan(matched, ServiceKind::Replace);
     shown.continued = matched.unfinished.is_some();
@@ -180,8 +182,8 @@ fn complete(
     }
     let mut content = content.clone();
     for (name, set) in &mut content.version_sets {
-        // A field that the server has added to the new service's version set is kept, unless the old service has the
-        // field, too.
+        // A field that the server has added to the new service's version set is kept. If the old service's version set
+        // has the field, too, the old service's value is used.
         for (key, value) in new.version_sets.get(name).into_iter().flat_map(|live| &live.carried) {
             set.carried.entry(key).or_insert_with(|| value.clone());
         }
@@ -191,7 +193,8 @@ fn complete(
     Target::Live(new.id.clone())
 }
 
-/// Adds the steps that apply the behavior sets of the old service to the new service as well.
+/// Adds the steps that apply the behavior sets of the old service to the new service, too. A behavior set that already
+/// applies to the new service needs no step.
 fn apply_behavior_sets(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -225,7 +228,7 @@ struct HandOver {
     activates: bool,
     /// True if the new service has a temporary name. Then the cut-over also gives it its final name.
     takes_name: bool,
-    /// The index of the first step that prepares the new service.
+    /// The index of the first step that prepares the new service. The cut-over waits for all steps from there on.
     first: usize,
 }
 
@@ -268,10 +271,10 @@ fn rename_and_deactivate(draft: &Draft<'_>, old: &LiveService) -> Option<Service
 }
 
 /// Adds the step that renames and deactivates the old service in one request. The new service stays inactive, so no
-/// cut-over is necessary.
+/// cut-over is necessary. The step runs after all steps of the draft from the index `first` on.
 fn retire_without_hand_over(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, first: usize) {
     let Some(update) = rename_and_deactivate(draft, old) else { return };
-    // The manifest wants the service inactive, so `retire: keep` has nothing to keep running.
+    // The manifest asks for an inactive service. So the old service is deactivated even with `retire: keep`.
     let how = Retire::Deactivate;
     let action = Action::Retire { id: old.id.clone(), update: Some(Box::new(update)), how };
     let risk = if old.active { Risk::Destructive } else { Risk::Disruptive };

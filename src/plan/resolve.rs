@@ -52,8 +52,8 @@ pub(super) fn resolve_all(desired: &Desired, snapshot: &Snapshot) -> Resolved {
     Resolved { references, problems }
 }
 
-/// Returns the id that a reference in another commit's manifest stands for, or `None` if the name is unknown or
-/// ambiguous today.
+/// Returns the id of the agent or context graph that another commit's manifest refers to. Returns `None` if the
+/// manifest refers to it by a name that is unknown or ambiguous today.
 pub(super) fn find_id<Id: Ord + Clone + for<'t> From<&'t str>>(
     reference: &Reference,
     catalog: &Catalog<Id>,
@@ -110,7 +110,8 @@ fn resolve_one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
     }
 }
 
-/// Returns help texts for an unknown name: the most similar name, or some of the names that exist.
+/// Returns help texts for an unknown name of an agent or context graph: the most similar name, or some of the names
+/// that exist.
 fn nearest<Id: Ord + AsRef<str>>(name: &str, catalog: &Catalog<Id>) -> Vec<String> {
     let near = catalog
         .entries

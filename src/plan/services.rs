@@ -38,8 +38,8 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
     if !checks::check_repeated_tags(draft, matched, live, writes_tags) {
         return;
     }
-    // An unfinished replacement is abandoned if the manifest no longer asks for one, or if the API can't give its new
-    // service the wanted content.
+    // An unfinished replacement is abandoned if the manifest no longer requires a replacement, or if the API can't give
+    // the new service the wanted content.
     let unfit = matched.unfinished.filter(|new| {
         (in_place && !names::has_replaced_name(live)) || !diff::cleared(&content, new).is_empty()
     });
@@ -54,7 +54,8 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
         abandonment::abandon(draft, wanted, unfit);
     }
     if let Some(renamed_former) = renamed_former {
-        // An interrupted run must not leave two inactive services with the same name.
+        // All following steps wait until the former service is renamed. Otherwise an interrupted run could leave two
+        // inactive services with the same name.
         for step in &mut draft.steps[renamed_former + 1..] {
             step.after.insert(renamed_former);
         }
@@ -64,7 +65,7 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
 /// Returns `renamed` or `inactive` if the plan renames the service or leaves it inactive, and otherwise `None`. A later
 /// run could confuse a renamed or inactive service with an owned inactive service that has the wanted name.
 fn confusable_state(matched: &ServiceMatch<'_>, content: &Content) -> Option<&'static str> {
-    // If the tool gave the service its present name, that name already distinguishes the two services.
+    // A present name that the tool gave (`… (renaming …)` or `… (replaced …)`) already distinguishes the live service.
     let is_renamed = matched.live.is_some_and(|live| {
         live.name != matched.wanted.name
             && names::renaming_target(live).is_none()
@@ -97,7 +98,7 @@ fn check_distinguishable(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, cont
 }
 
 /// Returns the inactive service that has the wanted name and that the live service has replaced, or `None` if there is
-/// no such service. It exists if another run has given the replaced service its former name back.
+/// no such service. Such a service exists if another run has given the replaced service its former name back.
 fn find_former_namesake<'a>(draft: &Draft<'a>, matched: &ServiceMatch<'a>) -> Option<&'a LiveService> {
     let unclaimed = draft.unclaimed(&matched.wanted.name)?;
     let replaced = matched.live?.tags.get(TAG_REPLACES)?.as_deref()?;
@@ -160,11 +161,12 @@ fn change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, live: &LiveService,
             step.changes.fields.iter().map(|change| named(draft, change.clone())).collect();
         if in_one_request {
             version_sets::include_in_update(&mut step, live, content);
-            // A deleted version set may have a pin that the new agent does not have.
+            // A version set to delete may have a pin that the new agent does not have, so it is deleted before the
+            // agent changes.
             step.after.extend(&deleted);
         }
         if !live.active && content.active && !moves_versions {
-            // The version sets must be written before users see the service.
+            // The version sets must be written before the service is activated and users can reach it.
             step.after.extend(&written);
         }
         let update = draft.push(step);

@@ -19,8 +19,8 @@ pub struct StepReads {
 }
 
 impl StepReads {
-    /// Collects the services that replace the services which `steps` retire, replace or rename. `services` are the live
-    /// services that the plan was made from.
+    /// Collects the successors of all services that `steps` retire, replace or rename. A successor is a service that
+    /// replaces another service. `services` are the live services that the plan was made from.
     pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
         let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
         let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
@@ -45,12 +45,14 @@ impl StepReads {
         Self { successors, unfinished }
     }
 
-    /// Returns the services that a step reads before it acts. A step reads nothing if it creates something, or if it
-    /// only sets fields to values that a manifest declares.
+    /// Returns the services that a step reads before it acts. An update reads nothing if it only sets the description,
+    /// key terms or settings. Steps that create a service, write version sets of a created service, apply behavior sets
+    /// or run smoke tests read nothing, either.
     pub fn of(&self, action: &Action) -> BTreeSet<Target> {
         match action {
             Action::Update { update, .. } if !affects_others(update) => BTreeSet::new(),
-            // Another run may be finishing the replacement that this run abandons.
+            // A plan that renames a service abandons its unfinished replacements. But another run may be finishing one
+            // of them.
             Action::Update { id, update } if update.name.is_some() => {
                 let unfinished = self.unfinished_replacements_of(id).map(|new| Target::Live(new.clone()));
                 unfinished.chain([Target::Live(id.clone())]).collect()
@@ -62,7 +64,7 @@ impl StepReads {
             Action::WriteVersionSet { target: target @ Target::Live(_), .. } => {
                 BTreeSet::from([target.clone()])
             }
-            // The service that replaces the retired one must already be active.
+            // The service that replaces the retired service must already be active.
             Action::Retire { id, .. } => {
                 let successors = self.successors_of(id).cloned();
                 successors.chain([Target::Live(id.clone())]).collect()
@@ -75,12 +77,13 @@ impl StepReads {
         }
     }
 
-    /// Returns the new services of unfinished replacements of the service `old`, which gets its name back in this plan.
+    /// Returns the new services of unfinished replacements of the service `old`. Returns nothing unless an update in
+    /// the plan renames `old`.
     pub fn unfinished_replacements_of(&self, old: &ServiceId) -> impl Iterator<Item = &ServiceId> {
         self.unfinished.get(old).into_iter().flatten()
     }
 
-    /// Returns the services that replace the service `old`.
+    /// Returns the services that replace the service `old`. Returns nothing unless the plan retires or replaces `old`.
     pub fn successors_of(&self, old: &ServiceId) -> impl Iterator<Item = &Target> {
         self.successors.get(old).into_iter().flatten()
     }

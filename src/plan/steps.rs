@@ -12,7 +12,7 @@ use crate::model::{
     AgentId, ContextGraphId, DesiredService, LiveService, NewService, Retire, ServiceName, ServiceUpdate,
 };
 
-/// Returns the plan's entry for one declared service, without changes so far.
+/// Returns the plan's entry for one declared service. The entry has no changes and no steps yet.
 pub(super) fn service_plan(matched: &ServiceMatch<'_>, kind: ServiceKind) -> ServicePlan {
     let wanted = matched.wanted;
     ServicePlan {
@@ -78,8 +78,8 @@ pub(super) fn update(
         (Some(true), ..) | (_, Some(_), ..) | (_, _, Some(_), _) | (_, _, _, Some(_)) => Risk::Disruptive,
         _ => Risk::Safe,
     };
-    // The API allows several inactive services with the same name. But after an interrupted run they could not be
-    // distinguished, so inactive services, too, get a name only after it is released.
+    // The API allows several inactive services with the same name. But after an interrupted run the tool could not
+    // distinguish them. So even an inactive service gets a name only after the other service has released it.
     let claims_name = update.name.is_some() || (content.active && !live.active);
     let is_deactivated = live.active && !content.active && !draft.options.api.inactive_services_hold_names();
     let releases_name = update.name.is_some() || is_deactivated;
@@ -128,7 +128,7 @@ pub(super) fn retire(draft: &Draft<'_>, service: &ServiceName, live: &LiveServic
         Retire::Delete => live.active || inactive_hold_names,
     };
     let action = Action::Retire { id: live.id.clone(), update: update.map(Box::new), how };
-    // A service that is no longer managed stays in use.
+    // With `retire: keep`, the service is no longer managed, but it stays in use.
     let risk = if how == Retire::Keep { Risk::Safe } else { Risk::Destructive };
     let mut step = DraftStep::new(service, action, risk);
     step.releases_name = releases_name.then(|| live.name.clone());
@@ -143,7 +143,7 @@ pub(super) fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<Service
         return None;
     }
     let name = names::replaced(&old.name, &draft.options.today, &old.id, &|name| draft.is_taken(name));
-    // The ownership tag lets the next run find the service if this one is interrupted here.
+    // If this run is interrupted after the rename, the ownership tag lets the next run find the service.
     let mut tags = old.tags.clone();
     tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
     let tags = (tags != old.tags).then_some(tags);

@@ -1,4 +1,4 @@
-//! The types of a plan: options, steps, services, problems.
+//! The types of a plan: its options, steps, services, findings and problems.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,12 +27,13 @@ pub struct Options {
     pub allow_protected: bool,
     /// The maximum number of removals, if the user overrides the project's `max_removals`.
     pub max_removals: Option<MaxRemovals>,
-    /// The services to plan. If the list is empty, all services are planned.
+    /// The names of the services to plan, as in `--only`. If the list is empty, all services are planned.
     pub only: BTreeSet<ServiceName>,
-    /// The services to which planning is limited, both declared services and orphans. `None` means all services. When a
-    /// saved plan is made again, these are the services that it changes.
+    /// The names of the services to which planning is limited, both declared services and orphans. `None` means all
+    /// services. Before a saved plan is applied, it is made again. Then these are the services that the saved plan
+    /// changes.
     pub touched: Option<BTreeSet<ServiceName>>,
-    /// The live services whose management ends, by name. If the list is not empty, nothing else is planned.
+    /// The names of the live services to stop managing. If the list is not empty, nothing else is planned.
     pub unmanage: BTreeSet<ServiceName>,
     /// True if the API limits the rate of requests. The embedded emulator does so only if `limits: true` is set.
     pub limited: bool,
@@ -301,13 +302,14 @@ pub struct Estimate {
     pub by_endpoint: BTreeMap<Endpoint, usize>,
     /// The total number of requests.
     pub requests: usize,
-    /// The minimum duration that the published rate limits allow, in seconds.
+    /// The estimated duration of the apply in seconds: the time that the published rate limits impose, and a fixed time
+    /// for each request.
     pub seconds: u64,
     /// The endpoint whose rate limit determines the duration, or `None` if no limit is reached.
     pub bound_by: Option<Endpoint>,
 }
 
-/// A note for the reader of a plan. It does not refuse the plan.
+/// A remark about a service, for the reader of a plan. Unlike a [`Problem`], a finding does not prevent the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The service that the finding is about.
@@ -328,7 +330,7 @@ pub enum FindingKind {
 }
 
 impl Finding {
-    /// The words with which the text of a refusal begins.
+    /// The words with which the text of a finding begins if it is a refusal.
     pub(super) const REFUSAL: &str = "an apply would be refused: ";
 
     /// Creates a finding that is only a note.
@@ -336,12 +338,12 @@ impl Finding {
         Self { service, kind: FindingKind::Note, message: message.into() }
     }
 
-    /// Creates a finding that says that an apply would be refused for this reason.
+    /// Creates a finding that says that guardrails would refuse an apply for this reason.
     pub fn refusal(service: ServiceName, reason: &str) -> Self {
         Self { service, kind: FindingKind::Refusal, message: reason.to_owned() }
     }
 
-    /// Returns true if an apply would be refused.
+    /// Returns true if the finding says that an apply would be refused.
     pub fn is_refusal(&self) -> bool {
         self.kind == FindingKind::Refusal
     }
@@ -392,16 +394,17 @@ pub struct Origin {
 pub struct Plan {
     /// The steps, in an order in which they can run one by one.
     pub steps: Vec<Step>,
-    /// The services that change, ordered by name.
+    /// The services that change. First come the services that the plan activates again, and then the others. Each group
+    /// is ordered by name.
     pub services: Vec<ServicePlan>,
     /// Owned, active services that no manifest declares and that this plan does not retire.
     pub orphans: Vec<(ServiceName, ServiceId)>,
-    /// True if the plan retires orphans. Then [`Self::orphans`] contains only orphans that the options exclude from the
-    /// plan.
+    /// True if the plan retires orphans. Then [`Self::orphans`] is empty, unless [`Options::only`] excludes orphans
+    /// from the plan.
     pub prune: bool,
     /// Live services that no manifest declares and that the project does not own.
     pub unmanaged: Vec<(ServiceName, ServiceId)>,
-    /// Notes for the reader of the plan.
+    /// Remarks for the reader of the plan. They include the reasons for which an apply would be refused.
     pub findings: Vec<Finding>,
     /// The numbers of changes, by kind.
     pub summary: Summary,
@@ -411,7 +414,7 @@ pub struct Plan {
     pub active: usize,
     /// The number of inactive live services.
     pub inactive: usize,
-    /// The number of declared services.
+    /// The number of declared services that the plan is made for.
     pub declared: usize,
     /// The ids of the live services that manifests declare, by name, as they are before the plan is applied.
     pub ids: BTreeMap<ServiceName, ServiceId>,
@@ -428,7 +431,7 @@ impl Plan {
         self.steps.get(id.0.checked_sub(1)?)
     }
 
-    /// Returns the steps of a service.
+    /// Returns the steps of a service in this plan, in order.
     pub fn steps_of<'a>(&'a self, service: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
         service.steps.iter().filter_map(|id| self.step(*id))
     }
@@ -449,13 +452,13 @@ impl Plan {
 /// The kind of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// A guardrail refuses the change. A flag or another rule can allow it.
+    /// A guardrail or another safety rule refuses the change. In most cases, a flag can allow it.
     Refused,
     /// The API does not allow the change.
     Impossible,
-    /// A name could mean several live services.
+    /// A name could mean several live services, agents or context graphs.
     Ambiguous,
-    /// An agent, context graph or version that a manifest names does not exist.
+    /// Something that a manifest or an option names does not exist, such as an agent or a version.
     Missing,
 }
 
@@ -466,7 +469,7 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// The service that the problem concerns, or `None` if it concerns the whole plan.
     pub service: Option<ServiceName>,
-    /// The place in a manifest that the problem is about, if there is one.
+    /// The place in a manifest that the problem is about, or `None` if it is not about one place.
     pub place: Option<Place>,
     /// A message that describes the problem.
     pub message: String,

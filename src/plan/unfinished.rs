@@ -1,15 +1,16 @@
-//! Step 1 of matching: finds replacements that an earlier run began. For each manifest, at most one is continued, and
-//! the others are abandoned.
+//! Step 1 of matching: finds replacements that an earlier run began. For each manifest, at most one replacement is
+//! continued, and the others are abandoned.
 //!
 //! A manifest can have several unfinished replacements, from concurrent runs or because manifests have changed. A
-//! replacement is continued if its old service must still be replaced and its new service fits the manifest. All others
-//! are abandoned, so that a later run does not mistake their new services for services in use.
+//! replacement is continued if its old service must still be replaced, and its new service has the agent and context
+//! graph that the manifest declares. All other replacements are abandoned, so that a later run does not mistake their
+//! new services for services in use.
 
 use super::matcher::Matcher;
 use super::names;
 use crate::model::{DesiredService, LiveService, ServiceName, TAG_REPLACES};
 
-/// The new and the old service of a replacement.
+/// The new service and the old service of a replacement, in this order.
 type Replacement<'a> = (&'a LiveService, &'a LiveService);
 
 impl<'a> Matcher<'a> {
@@ -24,8 +25,8 @@ impl<'a> Matcher<'a> {
             candidates.retain(|(new, old)| {
                 !self.claimed.contains(&new.id) && self.is_in_progress(wanted, new, old)
             });
-            // If concurrent runs began several replacements, the one whose old service is already renamed has
-            // progressed furthest. That old service can't be found by its name.
+            // If concurrent runs began several replacements, a replacement whose old service is already renamed has
+            // progressed furthest, so it is chosen. Its old service can't be found by the name of the manifest.
             let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::has_replaced_name(old))
             else {
                 continue;
@@ -54,20 +55,21 @@ impl<'a> Matcher<'a> {
 
     /// Returns the unfinished replacements whose new service was created for a manifest.
     fn find_replacements(&self, wanted: &'a DesiredService) -> Vec<Replacement<'a>> {
-        // The manifest may have been renamed since. Its former name may belong to another manifest now.
+        // The manifest may have got another name since the replacement began. So the name in `renamed_from` counts,
+        // too, unless another manifest declares that name now.
         let from = wanted.lifecycle.renamed_from.as_ref();
         let from = from.filter(|from| !self.desired.services.contains_key(*from));
         let names = [Some(&wanted.name), from].into_iter().flatten();
-        // On an API where new services have temporary names, a service with the final name was activated before and
-        // deactivated later.
+        // On an API where new services get temporary names, an inactive service with the final name is not a new
+        // service: it was activated before, and deactivated later.
         let own_name = !self.api.inactive_services_hold_names();
         let old_has_released_name =
             |new: &LiveService| self.predecessor_of(new).is_some_and(|old| self.has_released_name(old));
         names
             .flat_map(|name| {
                 let named = self.by_name.get(name).filter(|_| own_name);
-                // A service with a temporary name for a rename is not the new service of a replacement, unless its old
-                // service has already released its name.
+                // A service with the temporary name `… (renaming …)` counts as the new service of a replacement only if
+                // its old service has already released its name.
                 let renaming = self.by_renaming_target.get(name).into_iter().flatten();
                 let renaming = renaming.filter(|new| old_has_released_name(new));
                 named.into_iter().chain(self.by_replacing_target.get(name)).flatten().chain(renaming)
@@ -79,7 +81,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Abandons the new services that can no longer replace their old service. Either another service has replaced the
-    /// old one, or the old one is gone and an active service already has the manifest's name.
+    /// old service, or the old service no longer exists and an active service already has the manifest's name.
     fn abandon_overtaken(&mut self, wanted: &'a DesiredService) {
         let is_held = self.has_active_holder(&wanted.name);
         let targeting = self.by_replacing_target.get(&wanted.name).into_iter().flatten().copied();
@@ -111,8 +113,8 @@ impl<'a> Matcher<'a> {
     }
 
     /// Abandons unfinished replacements of a service that has the manifest's former name, if the new service can never
-    /// get the manifest's name. This happens if a concurrent run has given this name to another service, or has begun
-    /// to give it.
+    /// get the manifest's name. This happens if a concurrent run has given the manifest's name to another service, or
+    /// has begun to rename another service to it.
     fn abandon_displaced(&mut self, wanted: &'a DesiredService, candidates: &[Replacement<'a>]) {
         let is_in_use = self.has_active_holder(&wanted.name);
         let renaming: Vec<&LiveService> =
@@ -130,7 +132,7 @@ impl<'a> Matcher<'a> {
 
     /// Returns true if the replacement of `old` by `new` is not finished and can be continued.
     fn is_in_progress(&self, wanted: &DesiredService, new: &LiveService, old: &LiveService) -> bool {
-        // The old service may itself be the new service of an earlier replacement, without its final name so far.
+        // The old service may itself be the new service of an earlier replacement, and may not have its final name yet.
         let has_pending_name = self.pending_name(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let is_renaming = names::renaming_target(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let former_name = wanted.lifecycle.renamed_from.as_ref();

@@ -1,5 +1,5 @@
-//! Ends the management of services that the user names, without retiring them: their tags of this tool are removed, and
-//! nothing else changes.
+//! Ends the management of services that the user names, without taking them out of use: the tags that this tool has
+//! written are removed, and nothing else changes.
 //!
 //! The guardrails against removals don't apply: the services stay as they are, and the user names each of them.
 
@@ -11,9 +11,10 @@ use super::types::{Action, Finding, LastChange, Problem, ProblemKind, ServiceKin
 use super::{orphans, steps};
 use crate::model::{Desired, DesiredService, LiveService, Retire, ServiceName, TAG_REPLACES, did_you_mean};
 
-/// Plans to end the management of the services in `options.unmanage`. Services without an owner need no step.
+/// Adds the steps that end the management of the services in `options.unmanage`. A service without an owner needs no
+/// step, and a note says so.
 pub(super) fn plan_named<'a>(draft: &mut Draft<'a>, desired: &'a Desired, matches: &[ServiceMatch<'a>]) {
-    // Notes and problems of declared services belong to other plans.
+    // This plan leaves declared services as they are, so their notes and problems are not reported.
     draft.findings.clear();
     draft.problems.clear();
     for name in &draft.options.unmanage {
@@ -25,7 +26,8 @@ pub(super) fn plan_named<'a>(draft: &mut Draft<'a>, desired: &'a Desired, matche
     }
 }
 
-/// Returns the live service with this name whose management may end, or the reason why there is none.
+/// Returns the live service with this name, if it has no owner or if the project may stop managing it. Otherwise
+/// returns the problem to report.
 fn find_service<'a>(
     draft: &Draft<'a>,
     desired: &'a Desired,
@@ -77,8 +79,8 @@ fn find_service<'a>(
     Ok(live)
 }
 
-/// Returns the manifest that a live service belongs to. A manifest with unresolved references has no match, so names are
-/// compared, too.
+/// Returns the manifest that a live service belongs to, or `None` if there is none. A manifest with unresolved
+/// references has no match, so such a manifest is found by its name or by the name in `renamed_from`.
 fn find_manifest<'a>(
     desired: &'a Desired,
     matches: &[ServiceMatch<'a>],
@@ -92,7 +94,8 @@ fn find_manifest<'a>(
     matched.map(|matched| matched.wanted).or_else(|| desired.services.values().find(names_it))
 }
 
-/// Returns the live service that a name stands for: the active one, or else the only one.
+/// Returns the live service that a name stands for: the only active service with the name, or else the only inactive
+/// service. Returns a problem if no service has the name, or if the name could mean several services.
 fn choose<'a>(draft: &Draft<'a>, name: &ServiceName) -> Result<&'a LiveService, Problem> {
     let named: Vec<&LiveService> =
         draft.snapshot.services.iter().filter(|service| service.name == *name).collect();
@@ -116,7 +119,7 @@ fn choose<'a>(draft: &Draft<'a>, name: &ServiceName) -> Result<&'a LiveService, 
     Err(Problem { kind, service: Some(name.clone()), place: None, message, help })
 }
 
-/// Returns the inactive new service of a replacement of `live` that an earlier run began.
+/// Returns the inactive new service, if an earlier run began to replace `live`. Otherwise returns `None`.
 fn unfinished_replacement<'a>(draft: &Draft<'a>, live: &LiveService) -> Option<&'a LiveService> {
     draft.snapshot.services.iter().find(|new| {
         let replaces = new.tags.get(TAG_REPLACES).and_then(Option::as_deref);

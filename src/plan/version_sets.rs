@@ -6,8 +6,8 @@ use super::draft::{Draft, DraftStep};
 use super::types::{Action, Risk, StepId, Target};
 use crate::model::{DesiredService, LiveService, Policy, VersionSet, VersionSetName};
 
-/// Adds the steps that write the version sets of a new service, except those that the request that creates the service
-/// already contains.
+/// Adds the steps that write the version sets of a new service. A version set needs no step if the request that creates
+/// the service already contains it. `created` is the index of the step that creates the service.
 pub(super) fn write_after_create(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -58,8 +58,8 @@ pub(super) fn write_changed(
     written
 }
 
-/// Adds the steps that delete the version sets of a live service that the manifest does not want. They run after the
-/// steps `written`. Returns the indices of the new steps.
+/// Adds the steps that delete those version sets of a live service that `content` does not have. Version sets that must
+/// not be deleted stay. The new steps run after the steps `written`. Returns the indices of the new steps.
 pub(super) fn delete_unwanted(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -83,7 +83,8 @@ pub(super) fn delete_unwanted(
     deleted
 }
 
-/// Returns true if a live version set may be deleted because the manifest does not declare it.
+/// Returns true if a live version set may be deleted when the manifest does not declare it. `release` and version sets
+/// that are unmanaged or ignored are never deleted. If the manifest has no `version_sets`, no version set is deleted.
 pub(super) fn may_delete_version_set(
     policy: &Policy,
     wanted: &DesiredService,

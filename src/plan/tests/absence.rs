@@ -1,5 +1,5 @@
-//! Tests with a reading of the list of services in which one service is missing. They check which plans depend on that,
-//! and that two readings prevent mistakes.
+//! Tests with a list of services in which one service is missing. They check which plans depend on the missing service,
+//! and that a second reading of the list prevents mistakes.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn depends(desired: &Desired, snapshot: &Snapshot, options: &Options) -> bool {
     depends_on_absence(try_plan(desired, snapshot, options).as_ref(), snapshot)
 }
 
-/// Returns a manifest whose key terms differ from those of the live service.
+/// Returns a manifest whose key terms differ from the key terms of the live service.
 fn changed(name: &str) -> DesiredService {
     DesiredService { keyterms: Some(vec!["new".to_owned()]), ..wanted(name, "A1") }
 }
@@ -93,7 +93,8 @@ fn ids_of_active_services_with_their_own_names_do_not_depend_on_absence() {
 }
 
 /// Makes a plan as a command does: from one reading of the list, and from a second reading if the plan depends on
-/// absent services. Returns `None` if no plan can be made.
+/// absent services. `by_id` are the services that a read by id finds. They include services that the second reading
+/// lacks. Returns `None` if no plan can be made.
 fn plan_from(
     desired: &Desired,
     (first, second): (&Snapshot, &Snapshot),
@@ -113,8 +114,8 @@ fn plan_from(
 proptest! {
     #![proptest_config(config())]
 
-    /// After a run that was interrupted anywhere, the first or the second reading of the list hides one service. This
-    /// run and the next one still lead to the same state as if no service had been hidden.
+    /// A run was interrupted at a random point. In the next run, the first or the second reading of the list lacks one
+    /// service. This run and the run after it must still lead to the same state as a run with complete lists.
     #[test]
     fn a_service_hidden_in_one_reading_is_never_duplicated_replaced_or_retired(
         (api, desired, snapshot) in states(), prune: bool, at: prop::sample::Index,

@@ -30,7 +30,8 @@ pub(crate) fn pin(number: u32) -> Pin {
     if number == 0 { Pin::Latest } else { Pin::Number(number) }
 }
 
-/// Returns a catalog of the agents or context graphs `X1` to `X4`, with 5 versions each. Their ids are `x1` to `x4`.
+/// Returns a catalog of four agents or context graphs with 5 versions each. For the letter `a`, their names are `A1` to
+/// `A4` and their ids `a1` to `a4`.
 pub(crate) fn catalog<Id: Ord + for<'t> From<&'t str>>(letter: char) -> Catalog<Id> {
     let entry = |n| {
         let name = format!("{}{n}", letter.to_uppercase());
@@ -81,7 +82,8 @@ pub(crate) fn live_set(agent: u32, graph: u32) -> VersionSet {
     VersionSet { agent_version: pin(agent), context_graph_version: pin(graph), ..VersionSet::latest() }
 }
 
-/// Returns an active, owned live service with the version sets `edge` and `release`.
+/// Returns an active, owned live service with the unpinned version sets `edge` and `release`, and with the context
+/// graph `g1`.
 pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
     LiveService {
         id: id.into(),
@@ -114,7 +116,8 @@ pub(crate) fn try_plan(desired: &Desired, snapshot: &Snapshot, options: &Options
     plan::plan(desired, snapshot, &own_policy(), options)
 }
 
-/// Makes a plan, verifies it, and checks that a second plan after it is empty.
+/// Makes a plan, verifies it, and checks that a second plan is empty if it is made after the first plan is applied.
+/// Returns the first plan. Panics if a check fails.
 pub(crate) fn plan_and_verify(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Plan {
     let policy = own_policy();
     let plan = plan::plan(desired, snapshot, &policy, options).expect("a plan can be made");

@@ -124,8 +124,8 @@ fn too_many_tags_are_a_problem() {
     }
 }
 
-/// A service that was switched off elsewhere, or retired before its manifest came back, is activated again. That is
-/// listed first.
+/// A declared service is inactive, because a user deactivated it or because it was retired before its manifest was
+/// restored. The plan activates the service again, and lists this change first.
 #[test]
 fn an_inactive_declared_service_is_reactivated_unless_its_manifest_says_otherwise() {
     let mut existing = live("2", "Coach", "A1");
@@ -157,7 +157,8 @@ fn an_inactive_declared_service_is_reactivated_unless_its_manifest_says_otherwis
     assert_snapshot!(steps(&created), @"1 create Coach active=true agent=a1");
 }
 
-/// Adoption never activates a service.
+/// An inactive service without an owner has the name of a manifest. Only a manifest with `active: false` adopts it,
+/// because adoption never activates a service. Other manifests get a new service and a note.
 #[test]
 fn an_inactive_service_without_an_owner_is_adopted_only_as_inactive() {
     let unowned = |id: &str| {
@@ -180,7 +181,7 @@ fn an_inactive_service_without_an_owner_is_adopted_only_as_inactive() {
         let two = snapshot([unowned("7"), unowned("8")]);
         let error = try_plan(&desired([inactive.clone()]), &two, &options).expect_err("ambiguous");
         assert_eq!(error.problems[0].message, "2 inactive services without an owner are named `Coach`: 7, 8");
-        // A service of another project is never meant.
+        // A service of another project is never adopted.
         let mut foreign = unowned("7");
         foreign.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
         let plan = plan_and_verify(&desired([inactive.clone()]), &snapshot([foreign]), &options);
@@ -210,7 +211,7 @@ fn thousands_of_renames_are_matched_fast() {
     });
     let existing = (0..3_000).map(|n| live(&format!("{n:024x}"), &format!("S{n}"), "A1"));
     let (desired, snapshot) = (desired(many), snapshot(existing));
-    // A quadratic search would take a minute instead of a second.
+    // This test would take a minute instead of a second if the search for renames were quadratic.
     assert!(try_plan(&desired, &snapshot, &options()).expect("a plan").is_empty());
 }
 

@@ -1,5 +1,5 @@
-//! Tests of causes: each kind of field, with each combination of values in the base, in the manifests, in the live
-//! state and in the base branch.
+//! Tests of causes: each kind of field, with each combination of values in the base commit, in the manifests of this
+//! branch, in the live state and in the base branch.
 
 use serde_json::{Value, json};
 
@@ -31,12 +31,12 @@ fn number(n: usize) -> u32 {
     n as u32 + 1
 }
 
-/// Returns the version set with this name in a manifest. Adds it if the manifest has none.
+/// Returns the version set with this name in a manifest. Adds the version set if the manifest does not have it.
 fn wanted_set<'a>(service: &'a mut DesiredService, name: &str) -> &'a mut DesiredVersionSet {
     service.version_sets.get_or_insert_default().entry(name.into()).or_default()
 }
 
-/// Returns the version set with this name in a live service. Adds it if the service has none.
+/// Returns the version set with this name in a live service. Adds the version set if the service does not have it.
 fn live_set_of<'a>(service: &'a mut LiveService, name: &str) -> &'a mut VersionSet {
     service.version_sets.entry(name.into()).or_insert_with(|| live_set(0, 0))
 }
@@ -74,7 +74,7 @@ fn set_wanted_dev(service: &mut DesiredService, n: usize) {
     service.version_sets = if n > 0 { sets(&[("dev", n as u32, 1)]) } else { sets(&[]) };
 }
 
-/// Returns a field that exists on Classic and that every manifest must declare.
+/// Returns a field that is tested on Classic with three values. Every manifest must declare it.
 fn field(
     path: &'static str,
     wanted: fn(&mut DesiredService, usize),
@@ -142,7 +142,7 @@ fn own_fields() -> Vec<Field> {
     ]
 }
 
-/// Returns fields of version sets, including those of a version set that may be absent.
+/// Returns fields of version sets, including a field of a version set that may be absent.
 fn set_fields() -> Vec<Field> {
     vec![
         Field {
@@ -181,7 +181,7 @@ fn set_fields() -> Vec<Field> {
     ]
 }
 
-/// Returns settings of the Platform API: a single value, and values inside blocks.
+/// Returns settings of the Platform API: a single value, and values inside objects.
 fn platform_fields() -> Vec<Field> {
     vec![
         Field {
@@ -199,7 +199,7 @@ fn platform_fields() -> Vec<Field> {
             ..field(
                 "voice_config.max_response_words",
                 |service, n| {
-                    // Number 0 removes the setting.
+                    // With the number 0, the manifest removes the setting.
                     let words = if n == 0 { Value::Null } else { json!(n + 20) };
                     service.settings.insert("voice_config".to_owned(), json!({"max_response_words": words}));
                 },
@@ -233,7 +233,8 @@ pub(super) fn manifest(change: impl FnOnce(&mut DesiredService)) -> Desired {
     desired([service])
 }
 
-/// Returns a plan with the causes of its changes.
+/// Returns a copy of the plan with the causes of its changes. `base` and `upstream` are the manifests of the base
+/// commit and of the newest commit of the base branch.
 pub(super) fn plan_with_causes(
     plan: &Plan,
     desired: &Desired,
@@ -251,7 +252,8 @@ pub(super) fn plan_with_causes(
     plan::with_causes(plan.clone(), side(desired), &bases, snapshot, options.api)
 }
 
-/// Returns all causes in a plan: the cause of each whole service, and the cause of each changed value with its path.
+/// Returns all causes in a plan: the cause of each service as a whole, and the cause of each changed value. Each cause
+/// is paired with the name of the service or the path of the value.
 pub(super) fn causes(plan: &Plan) -> Vec<(String, Option<Cause>)> {
     let services = plan.services.iter().filter(|service| service.kind != ServiceKind::Update);
     let whole = services.map(|service| (format!("{} as a whole", service.name), service.cause));

@@ -1,4 +1,5 @@
-//! Tests of the causes of created, retired, renamed and replaced services, and of rules that apply to all states.
+//! Tests of the causes of created, retired, renamed and replaced services, and of properties that causes must have in
+//! all random states.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,7 +10,8 @@ use super::generate::{config, policy, states};
 use crate::model::*;
 use crate::plan::{self, Bases, Cause, Options, Plan, Side, verify};
 
-/// Makes a plan, with the causes of its changes.
+/// Makes a plan and returns it with the causes of its changes. `base` and `upstream` are the manifests of the base
+/// commit and of the newest commit of the base branch.
 fn make_plan(
     desired: &Desired,
     base: &Desired,
@@ -187,7 +189,8 @@ fn a_renamed_service_is_compared_with_the_manifest_of_its_former_name() {
         assert_eq!(cause_at(&plan, "service"), Some(*name), "row {number}");
         assert_eq!(cause_at(&plan, "description"), Some(*description), "row {number}");
     }
-    // The service has been renamed live, by a user or by an interrupted run.
+    // The live service already has the new name, because a user renamed it, or a temporary name, because a run was
+    // interrupted. It still belongs to the base's manifest of the former name.
     for name in ["Shop", "Shop (renaming 65f0c1)"] {
         let services = [described(live("65f0c1", name, "A1"), "Changed")];
         let plan = make_plan(&here, &table[0].0, None, services, &options());
@@ -221,7 +224,7 @@ fn blocks_of_different_shape_are_conflicts() {
         let plan = make_plan(&says(here), &says(base), None, [service], &options);
         assert_eq!(cause_at(&plan, path), Some(Cause::Both), "{path}");
     }
-    // A tag's key may contain dots, but it is not a part of another tag.
+    // The key `a.b` contains a dot, but this tag is not a part of the tag `a`.
     let tagged = |tags: &[&str]| {
         let tags = tags.iter().map(|tag| ((*tag).to_owned(), None)).collect();
         manifest(|service| service.tags = Some(tags))
@@ -240,7 +243,8 @@ fn a_field_that_the_base_ignored_is_changed_by_the_manifest() {
     let services = || [described(live("s1", "Desk", "A1"), "Changed")];
     let plan = make_plan(&here, &ignoring, None, services(), &options());
     assert_eq!(cause_at(&plan, "description"), Some(Cause::Manifest));
-    // The base has its own rules, such as its own ownership value.
+    // The base commit has its own rules, such as another ownership value. If only this value differs, the cause is the
+    // manifest.
     let former =
         Policy { ownership: Ownership { value: "former".to_owned(), ..Ownership::default() }, ..policy() };
     let mut owned = live("s1", "Desk", "A1");

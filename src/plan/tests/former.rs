@@ -1,4 +1,5 @@
-//! Tests of chains of replacements: a service is replaced again while former services still exist, active or not.
+//! Tests of chains of replacements: a service is replaced again while its former services still exist. Some of them are
+//! active, and others are inactive.
 
 use insta::assert_snapshot;
 
@@ -15,8 +16,8 @@ fn replacing(service: &mut LiveService, old: &str) {
     service.tags.insert(TAG_REPLACES.to_owned(), Some(old.to_owned()));
 }
 
-/// Returns the service Coach with agent A3 and its two former services, with the agents A1 and A2. `active` says for
-/// each of the former services whether it is active.
+/// Returns the service Coach with agent A3 and its two former services, which have the agents A1 and A2. `active`
+/// contains a value for each former service: true if the service is active.
 fn chain(active: [bool; 2]) -> Snapshot {
     let mut first = live(FIRST, "Coach (replaced 2026-11-20 65f0c1)", "A1");
     let mut second = live(SECOND, "Coach (replaced 2026-11-21 65f0c1b)", "A2");
@@ -65,7 +66,8 @@ fn a_chain_of_former_services_is_deleted_from_its_beginning() {
     ");
 }
 
-/// Wherever a run is interrupted, the next run continues. At every moment one of the services is active.
+/// A service with former services is replaced again, and the run is interrupted after each number of steps. The next
+/// run must continue the replacement without creating a second copy of the new service.
 #[test]
 fn a_replacement_of_a_replaced_service_goes_on_wherever_it_was_interrupted() {
     for (api, retire) in [
@@ -84,7 +86,8 @@ fn a_replacement_of_a_replaced_service_goes_on_wherever_it_was_interrupted() {
                 let end = verify::outcome(&interrupted, &rest.steps, api);
                 let coaches = end.services.iter().filter(|service| service.agent.as_str() == "a4").count();
                 assert_eq!(coaches, 1, "no second copy after {finished_steps} of\n{}", steps(&whole));
-                // The manifests change before the rest is done: once the agent changes, and once the name.
+                // The next run can also be planned if the manifest changes first: in one case its agent, and in the
+                // other case its name, too.
                 plan_and_verify(&coach("A2", retire), &interrupted, &options);
                 let mut renamed = coach("A1", retire).services.remove("Coach").expect("declared");
                 renamed.name = "Trainer".into();
@@ -95,7 +98,8 @@ fn a_replacement_of_a_replaced_service_goes_on_wherever_it_was_interrupted() {
     }
 }
 
-/// Returns an inactive service and the active former service that it had replaced.
+/// Returns the services after an operator went back to a former service: the service is inactive, and the former
+/// service that it replaced is active.
 fn chain_after_going_back() -> Snapshot {
     let mut reverted = chain([false, true]);
     reverted.services[2].active = false;
@@ -103,8 +107,8 @@ fn chain_after_going_back() -> Snapshot {
     reverted
 }
 
-/// An operator deactivated the service and activated the one before it. The next run undoes that, unless the manifest
-/// ignores `active`.
+/// An operator deactivated the service and activated its former service again. The next run undoes both changes, unless
+/// `lifecycle.ignore` contains `active`.
 #[test]
 fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active_is_ignored() {
     let reverted = chain_after_going_back();
@@ -117,12 +121,12 @@ fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active
     let plan = plan_and_verify(&ignoring(Retire::Deactivate), &reverted, &platform());
     assert_snapshot!(steps(&plan), @"");
     assert_eq!(plan.orphans.len(), 1);
-    // The former service is in no manifest. `--prune` retires it in one run, in the way that the manifest of its
-    // successor declares.
+    // No manifest declares the former service, so it is an orphan. With `--prune`, one run retires it in the way that
+    // the manifest of its successor declares.
     let prune = Options { prune: true, ..platform() };
     let plan = plan_and_verify(&ignoring(Retire::Delete), &chain_after_going_back(), &prune);
     assert_snapshot!(steps(&plan), @"1 retire 65f0c1bb0000000000000002 (delete)");
-    // If the manifest wants the service to be active, the former service is retired after the activation.
+    // If the manifest asks for an active service, the former service is retired after the activation.
     let mut desired = coach("A3", Retire::Deactivate);
     for active in [None, Some(true)] {
         desired.services.get_mut("Coach").expect("declared").active = active;
@@ -132,7 +136,7 @@ fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active
              2 retire 65f0c1bb0000000000000002 (deactivate) active=false after 1"
         );
     }
-    // If the manifest wants the service to be inactive, the former service is retired, too.
+    // If the manifest asks for an inactive service, the former service is retired, too.
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(steps(&plan_and_verify(&desired, &reverted, &platform())), @"1 retire 65f0c1bb0000000000000002 (deactivate) active=false");
 }
@@ -174,7 +178,8 @@ fn several_active_services_with_one_name_are_a_problem_with_their_ids() {
     }
 }
 
-/// The new service of a replacement is itself being replaced before it has its final name.
+/// The new service of a replacement is itself replaced before it has its final name, and the run is interrupted. The
+/// next run continues the second replacement.
 #[test]
 fn a_replacement_of_a_service_that_has_not_taken_its_name_goes_on() {
     let mut first = live(FIRST, "Coach (replaced 2026-11-20 65f0c1)", "A1");
@@ -196,7 +201,8 @@ fn a_replacement_of_a_service_that_has_not_taken_its_name_goes_on() {
     ");
 }
 
-/// The old service has another name now, and the plan removes it. So its unfinished replacement has nothing to replace.
+/// A replacement of Coach was interrupted, and its old service has the name Trainer now. The plan replaces or deletes
+/// this service, so it also abandons the new service of the unfinished replacement.
 #[test]
 fn an_unfinished_replacement_of_a_service_that_this_plan_removes_is_abandoned_at_once() {
     let mut unfinished = live(SECOND, "Coach (replacing 65f0c1)", "A2");
@@ -221,8 +227,8 @@ fn an_unfinished_replacement_of_a_service_that_this_plan_removes_is_abandoned_at
     ");
 }
 
-/// `--prune` retires the new service of an unfinished replacement that an operator activated. Otherwise a later run
-/// would continue the replacement.
+/// An operator has activated the new service of an unfinished replacement, and the manifest does not want it. `--prune`
+/// retires the new service and renames it in the same step. Otherwise a later run would continue the replacement.
 #[test]
 fn an_unfinished_new_service_that_is_retired_is_abandoned_by_the_same_step() {
     let mut unfinished = live(SECOND, "Coach (replacing 65f0c1)", "A2");
@@ -236,8 +242,9 @@ fn an_unfinished_new_service_that_is_retired_is_abandoned_by_the_same_step() {
     assert_snapshot!(steps(&plan), @"1 retire 65f0c1bb0000000000000002 (deactivate) name=Coach (abandoned 2026-11-22 65f0c1) active=false tags=managed_by");
 }
 
-/// Of two concurrent runs, the losing run gave the former service its name back while the other run activated the new
-/// service.
+/// Two runs replaced the same service. The losing run gave the former service its name back while the other run
+/// activated the new service. The manifest now asks for an inactive service, so both services would be inactive with
+/// the same name.
 #[test]
 fn a_former_service_that_got_its_name_back_is_renamed_before_the_new_one_is_deactivated() {
     let mut former = live(FIRST, "Coach", "A1");

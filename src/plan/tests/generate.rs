@@ -1,4 +1,5 @@
-//! Generates random desired and live states, small enough that names and agents often coincide.
+//! Generates random desired and live states. They use few names and agents, so that manifests and live services often
+//! have the same ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,7 @@ fn max_removals() -> impl Strategy<Value = MaxRemovals> {
     prop_oneof![(0..4_usize).prop_map(MaxRemovals::Count), share]
 }
 
-/// Generates project rules that refuse some plans.
+/// Generates random project rules, which refuse some plans.
 pub(crate) fn policies(api: Api) -> impl Strategy<Value = Policy> {
     let retire = match api.deletes_services() {
         true => vec![Retire::Deactivate, Retire::Keep, Retire::Delete],
@@ -154,7 +155,8 @@ fn one_wanted(api: Api, name: &'static str) -> impl Strategy<Value = DesiredServ
             tags,
             lifecycle,
             active,
-            // Only names earlier in the alphabet, because the loader refuses cycles.
+            // A service depends only on a service whose name comes earlier in the alphabet, because the loader refuses
+            // cycles.
             depends_on: depends.filter(|other| *other < name).into_iter().map(ServiceName::from).collect(),
             ..wanted(name, agent)
         },
@@ -167,8 +169,8 @@ fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
             names.into_iter().map(|name| one_wanted(api, name).boxed()).collect::<Vec<_>>()
         })
         .prop_map(|services| {
-            // As the loader guarantees, no two manifests have the same `renamed_from`, none has its own name there, and
-            // dependencies are declared.
+            // As the loader guarantees, no two manifests have the same `renamed_from`, no manifest has its own name in
+            // `renamed_from`, and each name in `depends_on` is declared.
             let names: BTreeSet<ServiceName> = services.iter().map(|service| service.name.clone()).collect();
             let mut used = BTreeSet::new();
             desired(services.into_iter().map(|mut service| {
@@ -277,8 +279,8 @@ pub(crate) fn states() -> impl Strategy<Value = (Api, Desired, Snapshot)> {
         .prop_map(|(api, (desired, snapshot))| (api, desired, snapshot))
 }
 
-/// Returns the properties of a final state that tests compare: names, whether services are active, agents, numbers of
-/// tags, and version sets.
+/// Returns the properties of the declared services that tests compare in final states: the name, whether the service is
+/// active, the agent, the number of tags, and the names of the version sets.
 pub(crate) fn final_state(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -296,8 +298,8 @@ pub(crate) fn final_state(
     final_state
 }
 
-/// Returns a configuration with which every run tests the same cases. For a long run, set the
-/// number of cases in the environment variable `PROPTEST_CASES`, for example to 20000.
+/// Returns a configuration with a fixed seed, so that every run tests the same cases. To test more cases, set their
+/// number in the environment variable `PROPTEST_CASES`, for example to 20000.
 pub(crate) fn config() -> ProptestConfig {
     ProptestConfig {
         rng_seed: RngSeed::Fixed(20_261_122),

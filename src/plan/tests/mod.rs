@@ -1,5 +1,5 @@
-//! Tests of planning with scenarios and random states. The verifier must approve the plan of every scenario, and a
-//! second plan after it must be empty.
+//! Tests of planning with scenarios and random states. In most tests, the verifier must accept the plan, and a second
+//! plan that is made after the first one was applied must be empty.
 
 mod absence;
 pub(crate) mod build;

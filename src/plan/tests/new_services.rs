@@ -1,4 +1,5 @@
-//! Tests of new services: pins that guardrails require, and new services that may be an orphan under a new name.
+//! Tests of new services: pins that guardrails require, notes about orphans that may be the same service under another
+//! name, and unknown names in `--only`.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -13,7 +14,7 @@ fn pinned() -> Policy {
     Policy { guardrails: Guardrails { require_pins, ..Guardrails::default() }, ..own_policy() }
 }
 
-/// Makes and verifies a plan with a guardrail that requires pins.
+/// Makes and verifies a plan with a guardrail that requires pins. Returns the error if the plan is refused.
 fn plan_pinned(wanted: &DesiredService, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
     let (desired, policy) = (desired([wanted.clone()]), pinned());
     let plan = plan::plan(&desired, snapshot, &policy, options)?;
@@ -103,7 +104,7 @@ fn the_verifier_finds_a_pin_that_a_replacement_loses() {
     );
 }
 
-/// Returns the findings of a plan about services that may have been renamed.
+/// Returns the findings of a plan that suggest `renamed_from`, one per line.
 fn rename_findings(services: &[DesiredService], state: &Snapshot, options: &Options) -> String {
     let plan = plan_and_verify(&desired(services.to_vec()), state, options);
     let messages = plan.findings.iter().filter(|finding| finding.message.contains("renamed_from"));

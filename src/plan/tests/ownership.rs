@@ -26,7 +26,7 @@ fn pruning_needs_a_written_ownership_value() {
     assert!(report.findings.iter().any(|finding| finding.is_refusal()), "{:?}", report.findings);
     let report = plan(&desired, &snapshot([live("x", "X", "A1")]), &shared, &unenforced).expect("a plan");
     assert!(report.is_empty() && report.findings.is_empty());
-    // The verifier refuses such a plan on its own.
+    // The verifier refuses a plan with pruning, too, if the ownership value is not set.
     let made_plan = plan(&desired, &state, &own_policy(), &prune).expect("a plan");
     let violations = verify::verify(&desired, &state, &shared, &prune, &made_plan);
     assert!(violations.iter().any(|one| one.contains("a service that must stay")), "{violations:?}");
@@ -43,7 +43,7 @@ fn services_are_taken_over_from_one_owner() {
     let only = Options { only: ["X".into()].into(), ..take_over_from("sisters") };
     let made_plan = try_plan(&desired, &state, &only).expect("a plan");
     assert_eq!(steps(&made_plan), "1 update x tags=managed_by");
-    // The verifier knows from which project services may be taken over.
+    // The verifier refuses the plan if the options take over services from a different project.
     let other = Options { take_over: Some("cousins".to_owned()), ..only };
     let violations = verify::verify(&desired, &state, &own_policy(), &other, &made_plan);
     assert!(violations.iter().any(|one| one.contains("does not own")), "{violations:?}");

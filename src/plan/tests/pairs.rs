@@ -1,5 +1,5 @@
 //! Tests with the states that remain after two concurrent runs with different manifests, or after an interrupted run
-//! and a change of the manifests. From each state, the next run can be planned and is enough to converge.
+//! and a change of the manifests. From each state, a plan can be made, and one run is enough to converge.
 
 use super::build::*;
 use crate::model::*;
@@ -18,7 +18,7 @@ fn inactive(service: LiveService) -> LiveService {
     LiveService { active: false, ..service }
 }
 
-/// Returns the new service of an unfinished replacement.
+/// Returns the new service of an unfinished replacement of the service `OLD`. On Platform, it has a temporary name.
 fn unfinished(api: Api, name: &str, agent: &str) -> LiveService {
     let name = match api {
         Api::Classic => name.to_owned(),
@@ -37,7 +37,7 @@ fn unowned(mut service: LiveService) -> LiveService {
     service
 }
 
-/// Returns a manifest with `renamed_from`. It allows replacements on both APIs.
+/// Returns a manifest with `renamed_from`. If its agent changes, the service is replaced on both APIs.
 fn renamed(name: &str, agent: &str, from: &str) -> DesiredService {
     let mut wanted = wanted(name, agent);
     wanted.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
@@ -49,12 +49,13 @@ fn plan_verified(manifests: &[DesiredService], services: &[LiveService], options
     plan_and_verify(&desired(manifests.iter().cloned()), &snapshot(services.iter().cloned()), options)
 }
 
-/// One run renames Delta to Carol by replacement, and another run creates Carol. So the replacement can never finish.
+/// One run began to replace Delta by a new service with the name Carol, and another run created a service with this
+/// name. The replacement can never finish, so its new service is abandoned.
 #[test]
 fn an_unfinished_replacement_is_abandoned_if_another_active_service_has_the_name() {
     for api in [Api::Classic, Api::Platform] {
         let delta = || live(OLD, "Delta", "A1");
-        // The old service is unchanged, retired by the other run, or renamed by a cut-over that was neither finished
+        // The old service is unchanged, or the other run retired it, or a cut-over renamed it and was neither finished
         // nor undone.
         let olds = [
             delta(),
@@ -62,7 +63,8 @@ fn an_unfinished_replacement_is_abandoned_if_another_active_service_has_the_name
             LiveService { name: "Delta (replaced 2026-11-22 65f0c1)".into(), ..delta() },
         ];
         for old in olds {
-            // The new service may have been created for other manifests, with an agent that is not wanted now.
+            // The new service has the wanted agent A2, or the agent A3 that an earlier version of the manifest
+            // declared.
             for agent in ["A2", "A3"] {
                 let services = [old.clone(), unfinished(api, "Carol", agent), live(HOLDER, "Carol", "A2")];
                 let plan = plan_verified(&[renamed("Carol", "A2", "Delta")], &services, &options_for(api));
@@ -76,7 +78,8 @@ fn an_unfinished_replacement_is_abandoned_if_another_active_service_has_the_name
     }
 }
 
-/// The service that has the final name is renamed, so the replacement can continue.
+/// A replacement is unfinished, and another service has its final name. The manifests rename this other service, so the
+/// replacement continues.
 #[test]
 fn an_unfinished_replacement_goes_on_if_the_holder_of_the_name_is_renamed() {
     for api in [Api::Classic, Api::Platform] {
@@ -90,7 +93,8 @@ fn an_unfinished_replacement_goes_on_if_the_holder_of_the_name_is_renamed() {
     }
 }
 
-/// Returns the services after an interrupted swap: one has a temporary name, and the other still has its old name.
+/// Returns the services after an interrupted swap of two names. The first service has a temporary name, and the second
+/// service still has its old name.
 fn interrupted_swap() -> [LiveService; 2] {
     [live(OLD, "Echo (renaming 65f0c1)", "A1"), live(HOLDER, "Echo", "A2")]
 }
@@ -99,7 +103,8 @@ fn interrupted_swap() -> [LiveService; 2] {
 fn a_temporary_name_stays_if_another_service_has_the_final_name() {
     for api in [Api::Classic, Api::Platform] {
         let [temporary, holder] = interrupted_swap();
-        // The manifests have changed: only one of the two names is declared.
+        // The manifests have changed, and only one of the two names is declared. The service that has this name is the
+        // match, and the other service keeps its temporary name.
         let plan = plan_verified(
             &[renamed("Echo", "A2", "Delta")],
             &[temporary.clone(), holder.clone()],
@@ -109,12 +114,12 @@ fn a_temporary_name_stays_if_another_service_has_the_final_name() {
         assert_eq!(plan.ids[&ServiceName::from("Echo")].as_str(), HOLDER);
         assert_eq!(plan.orphans.len(), 1, "the service with the temporary name is an orphan");
         assert!(plan.findings.iter().any(|finding| finding.message.contains("keeps its temporary name")));
-        // The same is true if no project owns the second service yet.
+        // The second service is the match even if no project owns it yet.
         let services = [temporary.clone(), unowned(holder.clone())];
         let plan = plan_verified(&[wanted("Echo", "A2")], &services, &options_for(api));
         assert_eq!(plan.ids[&ServiceName::from("Echo")].as_str(), HOLDER, "{api:?}");
         assert!(!steps(&plan).contains(OLD), "{api:?}:\n{}", steps(&plan));
-        // An inactive service does not displace an active one.
+        // If the second service is inactive, the active service with the temporary name is the match.
         if api == Api::Classic {
             let plan =
                 plan_verified(&[wanted("Echo", "A1")], &[temporary, inactive(holder)], &options_for(api));
@@ -133,7 +138,8 @@ fn an_interrupted_swap_goes_on_if_the_manifests_are_the_same() {
     }
 }
 
-/// Another project owns the service that has the name. The plan must not change it, so the user must decide.
+/// A replacement is unfinished, and a service of another project has its final name. The plan must not change that
+/// service, so the result is a problem, and the user must decide.
 #[test]
 fn an_unfinished_replacement_is_a_problem_if_a_service_of_another_project_has_the_name() {
     let mut holder = live(HOLDER, "Carol", "A2");
@@ -149,8 +155,9 @@ fn an_unfinished_replacement_is_a_problem_if_a_service_of_another_project_has_th
     assert_eq!(problems[0].service, Some("Carol".into()), "{problems:?}");
 }
 
-/// Two runs have replaced Delta, each under another name. With `--prune`, one run retires the service that no manifest
-/// declares, and the next run does not mistake it for an unfinished replacement.
+/// Two runs have replaced Delta: one by a new service Delta, and the other by a new service Foxtrot. Only Foxtrot is
+/// declared. With `--prune`, one run retires the other new service, so that the next run does not mistake it for an
+/// unfinished replacement.
 #[test]
 fn one_of_two_replacements_of_the_same_service_is_retired_in_one_run() {
     for (api, expected) in [

@@ -1,5 +1,5 @@
-//! Tests of planning for the Platform API, where it differs from Classic: settings, temporary names, and one request
-//! for an agent and its pins.
+//! Tests of planning for the Platform API where it differs from Classic: settings, temporary names, and updates that
+//! change an agent and its pins in one request.
 
 use insta::assert_snapshot;
 use serde_json::{Map, Value, json};
@@ -21,8 +21,8 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     object
 }
 
-/// Returns a live service in the form in which Platform returns it: without version sets, and with a value for every
-/// setting.
+/// Returns a live service in the form in which Platform returns it: without version sets, and with some settings. The
+/// argument `settings` adds to these settings or overrides them.
 pub(super) fn platform_live(id: &str, name: &str, agent: &str, settings: Value) -> LiveService {
     let mut service = live(id, name, agent);
     service.version_sets.clear();
@@ -121,7 +121,7 @@ fn blocks_that_the_api_cannot_remove_are_problems_at_their_places() {
     ");
     assert_eq!(error.problems[1].place.as_ref(), Some(&place));
     assert!(error.problems.iter().all(|problem| problem.kind == ProblemKind::Impossible));
-    // Null is not a problem if there is nothing to remove, or if a new service is created.
+    // Null is not a problem if the live service has nothing to remove, or if a new service is created.
     let plain = json!({"escalation_policy": {"risk_scorer": {"type": "operator"}}});
     assert_snapshot!(show(&desired([coach.clone()]), &snapshot([platform_live("1", "Coach", "A1", plain)])), @"");
     coach.agent = Reference::Name("A2".to_owned());
@@ -148,7 +148,8 @@ fn an_agent_and_its_pins_change_in_one_request_after_deletions_of_version_sets()
         (summary.version_sets_created, summary.version_sets_updated, summary.version_sets_deleted),
         (1, 1, 1)
     );
-    // Each step reads the service first, and a write that is merged with the live version sets reads them once more.
+    // Each of the two steps reads the service before it acts. Both requests are merged with the live version sets, so
+    // each of them reads the service once more.
     assert_eq!(plan.estimate.by_endpoint[&Endpoint::GetService], 4);
 }
 

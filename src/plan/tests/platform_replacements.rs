@@ -62,7 +62,7 @@ fn a_new_service_whose_old_one_is_gone_is_activated() {
     assert_snapshot!(plan.findings[0].message, @"this service is activated, because the service that it was created to replace no longer exists");
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 name=Coach");
-    // So is a new service that took over earlier and was deactivated later.
+    // A new service that was in use and was deactivated later is activated, too.
     desired.services.get_mut("Coach").expect("declared").active = None;
     interrupted.services[0].name = "Coach".into();
     assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 active=true");
@@ -75,7 +75,7 @@ fn a_change_in_place_is_the_default() {
     assert_snapshot!(show(&desired, &snapshot), @"1 update 65f0c1aa-0000-4000-8000-000000000001 agent=a2 release=(3, 5) tool_capacity=5");
 }
 
-/// Returns the state after the first step of a replacement.
+/// Returns the manifests of a replacement, and the live state after its first step, which creates the new service.
 fn unfinished() -> (Desired, Snapshot) {
     let (desired, snapshot) = replacing(Retire::Deactivate);
     let whole = plan_and_verify(&desired, &snapshot, &platform());
@@ -173,11 +173,11 @@ fn a_later_deletion_of_a_former_service_counts_as_a_removal() {
     let mut interrupted = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Platform);
     let guardrails = Guardrails { max_removals: Some(MaxRemovals::Count(0)), ..Guardrails::default() };
     let policy = Policy { guardrails, ..own_policy() };
-    // If a run was interrupted between the cut-over and the deletion, the next run continues: the replacement was
-    // allowed.
+    // The run was interrupted between the cut-over and the deletion, so the old service is still active. Its deletion
+    // belongs to the replacement, and does not count as a removal.
     let rest = crate::plan::plan(&desired, &interrupted, &policy, &platform()).expect("allowed");
     assert_snapshot!(steps(&rest), @"1 retire 65f0c1aa-0000-4000-8000-000000000001 (delete)");
-    // A service that was deactivated earlier, and that is deleted because the manifest changed, counts as a removal.
+    // If the former service was already deactivated by an earlier run, its deletion counts as a removal.
     interrupted
         .services
         .iter_mut()

@@ -1,4 +1,4 @@
-//! Tests of properties that plans for all random states must have. The states include renames, swaps, replacements,
+//! Tests of properties that the plan for every random state must have. The states include renames, swaps, replacements,
 //! removals and unfinished replacements.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ fn verified_plan(
     Ok(plan)
 }
 
-/// Generates random inputs of planning.
+/// Generates random inputs of planning: manifests, a live state, project rules and options.
 fn plan_inputs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> {
     states().prop_flat_map(|(api, desired, mut snapshot)| {
         // Some agents have fewer versions than others.
@@ -38,14 +38,14 @@ fn plan_inputs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> 
     })
 }
 
-/// Returns the options together with every flag that can allow a refused plan.
+/// Returns a copy of the options with every flag that can allow a refused plan.
 fn with_all_flags(options: &Options) -> Options {
     let max_removals = Some(MaxRemovals::Count(usize::MAX));
     Options { take_over: Some("sisters".to_owned()), allow_protected: true, max_removals, ..options.clone() }
 }
 
-/// Returns the completed steps for each point at which a run can be interrupted. Such points are between two steps, and
-/// inside each cut-over.
+/// Returns the completed steps for each point at which a run can be interrupted. A run can be interrupted before,
+/// between and after steps, and inside each cut-over, between the rename and the activation.
 pub(super) fn interruptions(plan: &Plan) -> Vec<Vec<Step>> {
     let mut interruptions = Vec::new();
     for done in 0..=plan.steps.len() {
@@ -91,8 +91,8 @@ proptest! {
         prop_assert!(again.is_empty(), "the second plan is not empty:\n{}\nafter:\n{}", steps(&again), steps(&plan));
     }
 
-    /// The verifier must refuse every plan that a guardrail refuses. If the user gives the flags that the refusal
-    /// mentions, both must accept the plan.
+    /// If a guardrail refuses a plan and a flag can allow it, planning must succeed with all flags. The verifier must
+    /// accept that plan with the flags, and must refuse it without them.
     #[test]
     fn flags_allow_refused_plans_and_the_verifier_knows_the_rules((desired, snapshot, policy, options) in plan_inputs()) {
         let Err(refused) = verified_plan(&desired, &snapshot, &policy, &options) else { return Ok(()) };
@@ -104,7 +104,8 @@ proptest! {
         }
         let allowed = match verified_plan(&desired, &snapshot, &policy, &with_all_flags(&options)) {
             Ok(allowed) => allowed,
-            // Once a service may be changed, other problems can appear. But no other flag may be needed.
+            // With the flags, planning goes on and can find problems of other kinds. But no other flag may be
+            // necessary.
             Err(error) => {
                 prop_assert!(!error.problems.iter().any(by_a_flag), "{error:#?}");
                 return Ok(());
@@ -137,8 +138,8 @@ proptest! {
         }
     }
 
-    /// If guardrails are not enforced, a refusal hides no changes. If no guardrail refuses a plan, the plan is the same
-    /// with and without enforcement.
+    /// If guardrails are not enforced, each refusal must become a finding. If no guardrail refuses a plan, the plan
+    /// must be the same with and without enforcement.
     #[test]
     fn unenforced_guardrails_hide_nothing(
         (api, desired, mut snapshot) in states(), prune: bool, strict: bool, foreign in 0_usize..8,
@@ -162,7 +163,8 @@ proptest! {
             (Ok(plan), report) => prop_assert_eq!(Ok(plan), report),
             (Err(error), Ok(plan)) => {
                 let mut refused = error.problems.iter().filter(|one| one.kind == plan::ProblemKind::Refused);
-                // Services of other projects count, too, so the number of removals may differ.
+                // Without enforcement, the plan also changes services of other projects. So the number of removals in
+                // the message may differ.
                 let is_finding = |problem: &plan::Problem| {
                     let words =
                         if problem.service.is_none() { "`guardrails.max_removals` allows 0" } else { &problem.message };

@@ -1,4 +1,5 @@
-//! Tests of replacements: complete, interrupted, abandoned and overtaken ones.
+//! Tests of replacements, including replacements that were interrupted, are no longer wanted, or compete with a
+//! concurrent run.
 
 use insta::assert_snapshot;
 
@@ -6,7 +7,8 @@ use super::build::*;
 use crate::model::*;
 use crate::plan::Options;
 
-/// Returns a manifest with a new agent, and the old service with several version sets and a behavior set.
+/// Returns a manifest that asks for a new agent, and the live state with the old service, which has several version
+/// sets and a behavior set.
 fn replacement() -> (Desired, Snapshot) {
     let mut coach = wanted("Coach", "A2");
     coach.version_sets = sets(&[("release", 3, 5), ("staging", 1, 1)]);
@@ -66,8 +68,8 @@ fn an_unfinished_replacement_that_is_no_longer_wanted_is_abandoned() {
 fn of_two_concurrent_runs_the_slower_ones_service_is_abandoned() {
     let (desired, snapshot) = replacement();
     let whole = plan_and_verify(&desired, &snapshot, &options());
-    // The faster run is finished. The slower run created a service, failed in the cut-over, and gave the old service
-    // its name back.
+    // The faster run is finished. The slower run created a new service, too, but its cut-over failed, and it gave the
+    // old service its name back.
     let mut after = crate::plan::verify::outcome(&snapshot, &whole.steps, Api::Classic);
     let old = after
         .services
@@ -136,7 +138,8 @@ fn an_inactive_service_is_replaced_without_a_hand_over() {
     ");
 }
 
-/// Two concurrent runs each created a new service for the same inactive one.
+/// Two concurrent runs each created a new service to replace the same service, which no longer exists. One new service
+/// is activated, and the other is abandoned.
 #[test]
 fn of_two_inactive_duplicates_the_second_is_abandoned() {
     let (desired, _) = replacement();

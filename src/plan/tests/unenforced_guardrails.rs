@@ -1,5 +1,5 @@
-//! Tests of plans for which guardrails are not enforced, as in drift reports: refusals become findings and hide no
-//! changes.
+//! Tests of plans for which guardrails are not enforced, as in drift reports. Refusals become findings, and the plans
+//! still contain all changes.
 
 use insta::assert_snapshot;
 
@@ -7,7 +7,8 @@ use super::build::*;
 use crate::model::*;
 use crate::plan::{LastChange, Options, Plan, PlanError, ProblemKind, plan, verify};
 
-/// Makes and verifies a plan that many guardrails would refuse.
+/// Makes and verifies a plan without enforcing guardrails. The policy allows no removals and protects Coach, so
+/// enforced guardrails would refuse most plans.
 fn plan_unenforced(desired: &Desired, snapshot: &Snapshot, prune: bool) -> Result<Plan, PlanError> {
     let options = Options { prune, enforce_guardrails: false, ..options() };
     let guardrails = Guardrails {

@@ -1,5 +1,5 @@
-//! Tests of unfinished replacements and renames, after later commits or concurrent runs changed the desired or the live
-//! state.
+//! Tests of unfinished replacements and renames. Since the interrupted run, commits have changed the manifests, or
+//! other runs or users have changed the live state.
 
 use insta::assert_snapshot;
 
@@ -11,7 +11,7 @@ const OLD: &str = "65f0c1aa0000000000000001";
 const OTHER: &str = "65f0c1bb0000000000000002";
 const NEW: &str = "65f0c1cc0000000000000003";
 
-/// Returns the new service of an unfinished replacement: inactive, with its final name.
+/// Returns the inactive new service of an unfinished replacement of the service `old`. It has its final name.
 fn unfinished(name: &str, agent: &str, old: &str) -> LiveService {
     let mut new = live(NEW, name, agent);
     new.active = false;
@@ -26,7 +26,7 @@ fn renamed(name: &str, from: &str, agent: &str) -> DesiredService {
 }
 
 /// The replacement of Echo was interrupted, and the next commit renames Echo to Carol. A service named Carol exists
-/// already. It keeps its name, and is activated if necessary.
+/// already. It keeps its name, and is activated if it is inactive.
 #[test]
 fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let desired = desired([renamed("Carol", "Echo", "A2")]);
@@ -44,7 +44,7 @@ fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_
 }
 
 /// The manifests rename Echo to Carol and replace it. The cut-over was interrupted after the rename of the old service.
-/// Meanwhile, another service has the name Carol: it keeps the name, and the replacement does not go on.
+/// Meanwhile, another service got the name Carol. This service keeps the name, and the replacement is not continued.
 #[test]
 fn an_interrupted_hand_over_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let old = live(OLD, "Echo (replaced 2026-11-21 65f0c1)", "A3");
@@ -53,8 +53,9 @@ fn an_interrupted_hand_over_under_the_former_name_does_not_displace_the_holder_o
     assert_eq!(steps(&plan), "");
 }
 
-/// A swap was interrupted, and the next commit no longer asks for it. No manifest says which name the other service
-/// must get.
+/// A swap of two names was interrupted, and the next commit removes `renamed_from`. No manifest says which name the
+/// service with the temporary name must get, so the result is a problem. With the manifests of the swap, a plan can be
+/// made.
 #[test]
 fn an_interrupted_swap_that_no_manifest_continues_is_a_problem_with_advice() {
     let temporary = live(OLD, "Delta (renaming 65f0c1)", "A1");
@@ -71,7 +72,8 @@ fn an_interrupted_swap_that_no_manifest_continues_is_a_problem_with_advice() {
     );
 }
 
-/// The service that has the new name is renamed in the same plan. So the replacement under the former name continues.
+/// The replacement of Echo was interrupted, and the next commit renames Echo to Carol. The service that has the name
+/// Carol is renamed in the same plan, so the replacement continues.
 #[test]
 fn an_unfinished_replacement_goes_on_if_the_holder_of_its_new_name_is_renamed() {
     let mut echo = renamed("Carol", "Echo", "A2");
@@ -87,8 +89,8 @@ fn an_unfinished_replacement_goes_on_if_the_holder_of_its_new_name_is_renamed() 
     ");
 }
 
-/// A rename with a new agent was interrupted before its cut-over, and the next commit reverts the rename. An owned
-/// inactive service has the name. It is the match, as before.
+/// A run began to replace Delta by a new service Able, and the next commit removes this rename. Another owned, inactive
+/// service is also named Able. This service is the match of the manifest, and the new service is abandoned.
 #[test]
 fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_namesake() {
     let mut able = live(OTHER, "Able", "A3");
@@ -103,8 +105,8 @@ fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_n
     assert!(end.services[0].active, "Delta is in no manifest, so it does not change");
 }
 
-/// A commit renamed a service and changed its agent. The replacement was interrupted, and the next commit restores the
-/// old name.
+/// Foxtrot has replaced Delta, but the old Delta is still active. The next commit gives the manifest the name Delta
+/// again, so the plan replaces the old Delta a second time. `--prune` retires Foxtrot and abandons it in the same step.
 #[test]
 fn a_pruned_service_is_abandoned_by_the_same_step_if_its_predecessor_is_replaced() {
     let mut foxtrot = live(OTHER, "Foxtrot", "A1");
@@ -123,8 +125,8 @@ fn a_pruned_service_is_abandoned_by_the_same_step_if_its_predecessor_is_replaced
     ");
 }
 
-/// The replacement of Echo by Golf is unfinished, and the next commit renames Golf to Carol. Echo is in no manifest,
-/// but must stay active until Carol is active.
+/// The replacement of Echo by Golf is unfinished, and the next commit renames Golf to Carol. No manifest declares Echo,
+/// so `--prune` retires it. But Echo must stay active until Carol is active.
 #[test]
 fn a_pruned_service_is_retired_after_its_successor_is_activated() {
     let options = crate::plan::Options { prune: true, ..options() };
@@ -138,7 +140,9 @@ fn a_pruned_service_is_retired_after_its_successor_is_activated() {
     ");
 }
 
-/// A new service Carol has replaced an inactive one. A replacement of Delta was interrupted, and Delta was pruned.
+/// Carol was replaced by a new service Carol, which is inactive. A replacement of Delta was interrupted, and Delta was
+/// deactivated. The manifest declares Carol with `renamed_from: Delta`. Its match is the new service Carol, and not a
+/// service of Delta.
 #[test]
 fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() {
     let mut former = live(OTHER, "Carol (replaced 2026-11-22 65f0c1b)", "A1");
@@ -153,8 +157,8 @@ fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() 
     assert_snapshot!(steps(&plan), @"1 update 65f0c1dd0000000000000004 active=true");
 }
 
-/// A chain of renames with new agents, which begins with an inactive service. Wherever a run is interrupted, the next
-/// run continues.
+/// Baker becomes Able and Carol becomes Baker, each with a new agent. The old Baker is inactive. The run is interrupted
+/// after each number of steps, and the next run must continue without creating second copies.
 #[test]
 fn a_chain_of_replacements_with_new_names_goes_on_wherever_it_was_interrupted() {
     let mut inactive = live(OLD, "Baker", "A1");
@@ -181,7 +185,8 @@ fn a_chain_of_replacements_with_new_names_goes_on_wherever_it_was_interrupted() 
     }
 }
 
-/// An unfinished replacement of an inactive service is continued. Its new service is not merely activated.
+/// A replacement of an inactive service was interrupted, and the manifest asks for an active service. The next run
+/// continues the replacement with a cut-over, instead of only activating the new service.
 #[test]
 fn an_unfinished_replacement_of_an_inactive_service_with_a_new_name_goes_on() {
     let mut old = live(OLD, "Baker", "A1");
@@ -192,8 +197,8 @@ fn an_unfinished_replacement_of_an_inactive_service_with_a_new_name_goes_on() {
     assert_snapshot!(steps(&plan_and_verify(&desired([able]), &state, &options())), @"1 hand over 65f0c1aa0000000000000001 name=Baker (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 active=true");
 }
 
-/// A swap was interrupted, and an inactive service has the final name now. It does not displace the service in use,
-/// which has a temporary name.
+/// A swap of two names was interrupted. One service still has a temporary name, and an inactive service has its final
+/// name. The service with the temporary name is active, so it still gets its final name.
 #[test]
 fn an_inactive_namesake_does_not_displace_a_service_in_use_that_has_a_temporary_name() {
     let mut inactive = live(NEW, "Baker", "A2");
@@ -204,8 +209,8 @@ fn an_inactive_namesake_does_not_displace_a_service_in_use_that_has_a_temporary_
     assert_snapshot!(steps(&plan_and_verify(&manifests, &state, &options)), @"1 update 65f0c1aa0000000000000001 name=Baker description");
 }
 
-/// A run was interrupted between the rename and the activation, and another user has created an unowned service with
-/// the name.
+/// A cut-over was interrupted between the rename and the activation, and another user has created a service without an
+/// owner under the same name. The result is a problem, because the name could mean either service.
 #[test]
 fn an_unowned_service_does_not_displace_an_unfinished_replacement() {
     let mut unowned = live(OTHER, "Carol", "A1");
@@ -222,7 +227,8 @@ fn an_unowned_service_does_not_displace_an_unfinished_replacement() {
     }
 }
 
-/// An operator renamed the service that was replaced first and activated it again. The others are inactive.
+/// Coach was replaced twice. An operator renamed the oldest of the three services and activated it again, and the other
+/// two services are inactive. With `--prune`, the oldest service is retired only after the newest service is activated.
 #[test]
 fn a_pruned_service_is_retired_after_any_of_its_successors_is_activated() {
     let first = live(OLD, "Coach test", "A1");

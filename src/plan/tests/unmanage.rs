@@ -24,7 +24,7 @@ fn only_own_tags_of_named_services_are_removed() {
         idle,
         live("d", "D", "A1"),
     ]);
-    // Other differences, and problems of manifests, belong to other plans.
+    // The service D differs from its manifest, and the agent of E does not exist. The plan ignores both manifests.
     let manifests = desired([wanted("D", "A2"), wanted("E", "No such agent")]);
     let plan = plan_and_verify(&manifests, &state, &unmanage(&["X", "Z"]));
     assert_eq!(steps(&plan), "1 retire x (keep) tags=team\n2 retire z (keep) tags=");

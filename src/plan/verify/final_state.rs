@@ -51,7 +51,8 @@ impl Verifier<'_> {
     }
 
     /// Checks that exactly one service has the name of a manifest, and that this service has the declared values.
-    /// Returns the violations.
+    /// Returns the violations. `before` is the live service before the plan. `owned` contains the project's services
+    /// after the plan, grouped by their name and by whether they are active.
     fn check_declared_service(
         &self,
         wanted: &DesiredService,
@@ -61,10 +62,10 @@ impl Verifier<'_> {
         let name = &wanted.name;
         let ignored: BTreeSet<&str> = wanted.lifecycle.ignore.iter().map(|path| path.0[0].as_str()).collect();
         let is_ignored = |field: &str| before.is_some() && ignored.contains(field);
-        // If the old service of a replacement is gone, the new service was never in use. It is activated like a newly
-        // created one.
+        // If the old service of an unfinished replacement was deleted, the new service was never in use. So it is
+        // activated like a newly created service.
         let is_new = before.is_none_or(|live| self.has_lost_predecessor(name, live));
-        // A declared service is in service, unless its manifest says otherwise.
+        // A declared service is active, unless its manifest says otherwise.
         let active = match before {
             Some(live) if is_ignored("active") && !is_new => live.active,
             _ => wanted.active.unwrap_or(true),
@@ -112,14 +113,15 @@ impl Verifier<'_> {
     }
 
     /// Returns true if a service is the inactive new service of a replacement whose old service no longer exists. Such
-    /// a service has a temporary name.
+    /// a service still has the temporary name `… (replacing …)`.
     fn has_lost_predecessor(&self, name: &ServiceName, live: &LiveService) -> bool {
         let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
         let is_temporary = live.name.as_str().starts_with(&format!("{name} (replacing "));
         !live.active && is_temporary && old.is_some_and(|old| self.original(&ServiceId::new(old)).is_none())
     }
 
-    /// Returns true if a service has all declared version sets, and no others except those that must stay.
+    /// Returns true if a service has all declared version sets, and no others except `release` and unmanaged ones. Also
+    /// returns true if the manifest has no `version_sets`.
     fn has_declared_version_sets(&self, wanted: &DesiredService, service: &LiveService) -> bool {
         let Some(declared) = &wanted.version_sets else { return true };
         let has_all = declared.iter().all(|(name, set)| {
@@ -148,7 +150,8 @@ impl Verifier<'_> {
     }
 }
 
-/// Returns true if a reference in a manifest stands for the agent or context graph with this id.
+/// Returns true if a reference in a manifest stands for the agent or context graph with this id. Also returns true if
+/// the reference is a name and the name of the id is not known.
 fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text.as_str() == id.as_ref(),

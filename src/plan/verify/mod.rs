@@ -1,8 +1,8 @@
 //! An independent verifier of plans.
 //!
 //! The verifier simulates a plan on the snapshot under the API's rules, in two different orders that the dependencies
-//! allow. It returns the rules that the plan breaks. It shares no code with the planner, so it has its own definition
-//! of a correct plan. It runs in every planning test, and before an apply sends any request.
+//! allow. It returns a message for each rule that the plan breaks. It shares no code with the planner, so it has its
+//! own definition of a correct plan. It runs in the tests of planning, and before an apply sends any request.
 
 mod final_state;
 mod rules;
@@ -19,7 +19,7 @@ use rules::RuleChecker;
 use state::SimulatedState;
 use verifier::Verifier;
 
-/// Returns the rules that a plan breaks. The list is empty if the plan is correct.
+/// Returns a message for each rule that a plan breaks. The list is empty if the plan is correct.
 ///
 /// `desired`, `snapshot`, `policy` and `options` are the inputs that the plan was made from.
 pub fn verify(
@@ -97,8 +97,8 @@ pub fn structure(plan: &Plan) -> Vec<String> {
     violations
 }
 
-/// Returns the service that a step acts on, if an earlier step of the plan may create this service. Returns `None` for
-/// all other actions.
+/// Returns the target of an action, if the target may be a service that an earlier step creates. Returns `None` for
+/// other kinds of actions.
 fn target(action: &Action) -> Option<&Target> {
     match action {
         Action::WriteVersionSet { target, .. }
@@ -109,7 +109,7 @@ fn target(action: &Action) -> Option<&Target> {
     }
 }
 
-/// Returns true if a step depends on the step `wanted`, directly or through others.
+/// Returns true if a step depends on the step `wanted`, directly or through other steps.
 fn reaches(plan: &Plan, step: &Step, wanted: StepId) -> bool {
     let mut open: Vec<StepId> = step.depends_on.iter().copied().collect();
     let mut seen = BTreeSet::new();
@@ -126,8 +126,8 @@ fn reaches(plan: &Plan, step: &Step, wanted: StepId) -> bool {
     false
 }
 
-/// Returns the steps in an order that the dependencies allow. If several steps can run next, the one with the lowest
-/// number is chosen, or the one with the highest number if `last` is true.
+/// Returns the steps in an order that the dependencies allow. If several steps can run next, the step with the lowest
+/// number is chosen. If `last` is true, the step with the highest number is chosen instead.
 fn ready_order(plan: &Plan, last: bool) -> Vec<&Step> {
     let mut open_dependencies: BTreeMap<StepId, usize> =
         plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();

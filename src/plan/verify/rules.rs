@@ -1,4 +1,5 @@
-//! Checks a plan against the project's rules, by comparing the states before and after it.
+//! Checks a plan against the project's rules, by comparing the live state before the plan with the simulated state
+//! after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,13 +39,13 @@ impl<'a> RuleChecker<'a> {
         let former = former_services(before, &manifests);
         let is_owned = |service: &&LiveService| policy.ownership.owns(&service.tags);
         let mut owned: Vec<&LiveService> = after.services.values().filter(is_owned).collect();
-        // Later entries overwrite earlier ones, so active services win.
+        // Active services come last, so that they overwrite inactive services with the same name.
         owned.sort_by_key(|service| service.active);
         let holders = owned.into_iter().map(|service| (&service.name, service)).collect();
         Self { policy, options, plan, before, after, manifests, former, holders }
     }
 
-    /// Returns the rules that the plan breaks.
+    /// Returns a message for each rule that the plan breaks.
     pub(super) fn violations(&self) -> Vec<String> {
         if !self.options.enforce_guardrails {
             // A plan for a drift report need not follow the rules. Its findings say which rules an apply would break.
@@ -62,8 +63,8 @@ impl<'a> RuleChecker<'a> {
         violations
     }
 
-    /// Checks that new services have the required pins. A pin may be missing if the replaced service did not have it,
-    /// either. Returns the violations.
+    /// Checks that new services have the pins that `guardrails.require_pins` requires. A pin may be missing if the
+    /// replaced service did not have it, either. Returns the violations.
     fn check_new_sets_pinned(&self) -> Vec<String> {
         let required = self.policy.guardrails.require_pins.iter().filter(|name| !name.is_edge());
         let required: Vec<&VersionSetName> = required.collect();
@@ -154,7 +155,7 @@ impl<'a> RuleChecker<'a> {
         let is_named = is_protected(&service.name) || manifest.is_some_and(is_protected);
         let is_tagged = service.tags.contains_key(TAG_PROTECTED);
         if !self.options.allow_protected {
-            // A service that its own manifest deactivates is changed, not removed.
+            // If a manifest deactivates its own service, this counts as a change, and not as a removal.
             if (is_named || is_tagged) && is_orphan && self.is_lost(service) {
                 violations.push(format!("takes the protected service {id} out of use"));
             }
@@ -175,7 +176,8 @@ impl<'a> RuleChecker<'a> {
         violations
     }
 
-    /// Returns true if `now` is the state of an active, owned service after it was retired as `how` says.
+    /// Returns true if an orphan was retired as `how` says. `now` is the state of the orphan after the plan, or `None`
+    /// if it no longer exists. Before the plan, the orphan was active and owned.
     fn is_retired_as(&self, now: Option<&LiveService>, how: Retire) -> bool {
         match (how, now) {
             (Retire::Delete, now) => now.is_none() && self.options.api.deletes_services(),
@@ -186,8 +188,8 @@ impl<'a> RuleChecker<'a> {
     }
 }
 
-/// Returns the ids of the services that the matched services have replaced, directly or through others. The search
-/// stops at a service that itself matches a manifest.
+/// Returns the ids of the services that the matched services have replaced, directly or through a chain of
+/// replacements. The search stops at a service that itself matches a manifest.
 fn former_services<'a>(
     before: &'a Snapshot,
     manifests: &BTreeMap<&'a ServiceId, &'a ServiceName>,
@@ -211,8 +213,8 @@ fn former_services<'a>(
     former
 }
 
-/// Returns two values for a version set: true if it uses the latest agent, and true if it uses the latest context
-/// graph. Returns `None` if the service does not have the version set.
+/// Returns two values for a version set: true if it uses the latest version of the agent, and true if it uses the
+/// latest version of the context graph. Returns `None` if the service does not have the version set.
 fn is_unpinned(service: &LiveService, name: &VersionSetName) -> Option<[bool; 2]> {
     let set = service.version_sets.get(name)?;
     Some([set.agent_version == Pin::Latest, set.context_graph_version == Pin::Latest])

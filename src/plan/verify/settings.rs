@@ -1,19 +1,23 @@
-//! Compares nested settings with manifests. The verifier has its own code for this and uses none of the planner's.
+//! Compares nested settings with manifests. The verifier has its own code for this comparison, and does not use the
+//! planner's code.
 
 use serde_json::{Map, Value};
 
 use crate::model::settings::{self, SettingField};
 use crate::model::{DesiredPreference, LlmPreference, same_json};
 
-/// Returns the path of the first written value that the manifest does not name and that differs from the value of the
-/// replaced service. Returns `None` if there is no such value.
+/// Returns the path of the first value in `written` that the manifest does not declare and that differs from the value
+/// of the replaced service. Returns `None` if there is no such value.
+///
+/// `path` is the path of `written` itself. `declared` and `old` are the values at this path in the manifest and in the
+/// replaced service.
 pub(super) fn undeclared(
     path: &str,
     written: &Value,
     declared: Option<&Value>,
     old: Option<&Value>,
 ) -> Option<String> {
-    // A manifest that gives a whole block, or removes it, names everything in the block.
+    // If the manifest declares a value that is not an object, such as null, it declares everything at this path.
     if declared.is_some_and(|declared| !declared.is_object()) {
         return None;
     }
@@ -31,8 +35,8 @@ pub(super) fn undeclared(
     }
 }
 
-/// Returns true if the live values equal those that a manifest declares. Values that the manifest does not name are
-/// ignored.
+/// Returns true if the live values equal the values that a manifest declares. Values that the manifest does not declare
+/// are ignored.
 pub(super) fn have_wanted_values(
     fields: &[SettingField],
     wanted: &Map<String, Value>,
@@ -42,8 +46,8 @@ pub(super) fn have_wanted_values(
     wanted.iter().all(|(key, wanted)| has_wanted_value(wanted, live.get(key), defaults.get(key)))
 }
 
-/// Returns true if a live value equals the one that a manifest declares. `default` is the value that the server uses if
-/// none is set.
+/// Returns true if a live value equals the value that a manifest declares. `default` is the value that the server uses
+/// if none is set. A declared null stands for this default, or for no value.
 fn has_wanted_value(wanted: &Value, live: Option<&Value>, default: Option<&Value>) -> bool {
     match wanted {
         Value::Null => live.is_none() || live == default,

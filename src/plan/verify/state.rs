@@ -1,5 +1,5 @@
-//! Simulates how the steps of a plan change the live state. The verifier has its own code for this and uses none of the
-//! planner's.
+//! Simulates how the steps of a plan change the live state. The verifier has its own code for this simulation, and does
+//! not use the planner's code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,8 @@ use crate::model::{
 /// The simulated live state after some steps, with lookup tables for the verifier's checks.
 pub(super) struct SimulatedState {
     api: Api,
-    /// A counter for the ids of simulated new services. No id is used twice, even if its service no longer exists.
+    /// A counter from which the ids of simulated new services are made. No id is used twice, even if its service no
+    /// longer exists.
     counter: u64,
     pub(super) services: BTreeMap<ServiceId, LiveService>,
     pub(super) created: BTreeMap<StepId, ServiceId>,
@@ -56,7 +57,8 @@ impl SimulatedState {
         self.services.insert(service.id.clone(), service);
     }
 
-    /// Returns a new id that no service has and that no test uses otherwise. All new ids have the same length.
+    /// Returns a new id that no service has. The digits `cafe` keep it apart from the ids that tests use. All new ids
+    /// have the same length.
     fn new_id(&mut self) -> ServiceId {
         loop {
             let id = ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.counter));
@@ -71,7 +73,7 @@ impl SimulatedState {
         service.active || self.api == Api::Platform
     }
 
-    /// Removes a service, so that it no longer counts for its name.
+    /// Removes a service, and updates the number of services that have its name.
     fn remove(&mut self, id: &ServiceId) {
         if let Some(before) = self.services.remove(id)
             && self.holds_name(&before)
@@ -90,7 +92,7 @@ impl SimulatedState {
         })
     }
 
-    /// Returns the services that have replaced the service `old`, directly or through others.
+    /// Returns the services that replace the service `old`, directly or through a chain of replacements.
     pub(super) fn successors_of<'a>(&'a self, old: &ServiceId) -> Vec<&'a LiveService> {
         let mut found: Vec<&LiveService> = self.replacements_of(old).collect();
         let mut at = 0;

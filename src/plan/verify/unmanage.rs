@@ -5,7 +5,7 @@ use super::super::types::{Action, Options, Plan};
 use super::state::SimulatedState;
 use crate::model::{Desired, LiveService, Policy, Retire, Snapshot, TAG_PROTECTED, TAG_REPLACES};
 
-/// Returns the rules that the plan breaks.
+/// Returns a message for each rule that the plan breaks.
 pub(super) fn violations(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -44,7 +44,7 @@ pub(super) fn violations(
     violations
 }
 
-/// Returns the service without the tags that this tool writes.
+/// Returns a copy of the service without the tags that this tool writes.
 fn without_own_tags(service: &LiveService, policy: &Policy) -> LiveService {
     let mut service = service.clone();
     for key in [policy.ownership.tag.as_str(), TAG_PROTECTED, TAG_REPLACES] {

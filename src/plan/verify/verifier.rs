@@ -12,7 +12,7 @@ use crate::model::{
     TAG_REPLACES, VersionSet, VersionSetName, same_json,
 };
 
-/// Simulates a plan and collects the rules that it breaks.
+/// Simulates a plan and collects a message for each rule that the plan breaks.
 pub(super) struct Verifier<'a> {
     pub(super) desired: &'a Desired,
     pub(super) policy: &'a Policy,
@@ -22,7 +22,7 @@ pub(super) struct Verifier<'a> {
     originals: BTreeMap<&'a ServiceId, &'a LiveService>,
     /// The manifest that each service matches before the plan.
     manifests: BTreeMap<&'a ServiceId, &'a DesiredService>,
-    /// All names of manifests, including those in `renamed_from`.
+    /// The names of all manifests, and the names in `renamed_from`.
     declared_names: BTreeSet<&'a ServiceName>,
     /// The maximum number of services that may have a name at the same time. Only names with a maximum above 1 are
     /// listed.
@@ -214,7 +214,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that writing a version set changes it, and that no field that manifests can't declare is lost.
+    /// Checks a step that writes a version set. The step must change the version set, and must keep the fields that
+    /// manifests can't declare.
     fn check_may_write(&mut self, step: &Step, target: &Target, name: &VersionSetName, content: &VersionSet) {
         if name.is_edge() && self.options.api.makes_version_sets() {
             self.report(step, "writes `edge`");
@@ -224,7 +225,7 @@ impl<'a> Verifier<'a> {
         let Some(before) = self.original(id).and_then(|live| live.version_sets.get(name)).cloned() else {
             return;
         };
-        // During a replacement, the field may also have the old service's value.
+        // During a replacement, the step may also write the value that the field has in the old service.
         let replaced =
             self.original(id).and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref()).map(ServiceId::new);
         let old_set = replaced.and_then(|old| self.original(&old)?.version_sets.get(name));
@@ -242,8 +243,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Returns the services that a step may rename, activate, deactivate or create. A created service is included after
-    /// its step was simulated.
+    /// Returns the services that a step may rename, activate, deactivate or create. A service that the plan creates is
+    /// included once the step that creates it has been simulated.
     fn changed_services(&self, step: &Step) -> Vec<ServiceId> {
         let created = match &step.action {
             Action::Create(_) => self.state.created.get(&step.id).cloned(),
@@ -253,8 +254,8 @@ impl<'a> Verifier<'a> {
         changed_live_services(&step.action).into_iter().cloned().chain(created).collect()
     }
 
-    /// Checks the settings that a step writes. A manifest must name each of them, or the value must be that of the
-    /// replaced service. The API must be able to write them.
+    /// Checks the settings that a step writes. The manifest must declare each value, or the replaced service must have
+    /// it. A whole setting must not be null, because the API ignores such a null.
     fn check_settings_declared(&mut self, step: &Step, id: &ServiceId, written: &Map<String, Value>) {
         let replaced = self.original(id).and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref());
         let replaced = replaced.map(ServiceId::new);
@@ -286,8 +287,9 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that a service that was active and must stay active is still active after a step, either itself or
-    /// through its new service.
+    /// Checks that the service of a manifest stays active: after a step, the service itself or a service that replaces
+    /// it must be active. A service is not checked if it was inactive before the plan, or if its manifest makes it
+    /// inactive.
     fn check_service_stays_active(&mut self, step: &Step) {
         for id in self.changed_services(step) {
             let Some(wanted) = self.manifests.get(&id) else { continue };
@@ -304,9 +306,9 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// Returns the maximum number of services that may have each name, for names with a maximum above 1. The API allows as
-/// many services with a name as there are before the plan. Inactive services that the plan does not change are added,
-/// because only the API knows whether they count.
+/// Returns the maximum number of services that may have each name, for names with a maximum above 1. A name may belong
+/// to as many services as before the plan. If inactive services may block names, inactive services that the plan does
+/// not change are allowed in addition, because only the API knows whether they count.
 fn max_holders(snapshot: &Snapshot, plan: &Plan, options: &Options) -> BTreeMap<ServiceName, usize> {
     let mut max = SimulatedState::new(snapshot, options.api).holders;
     if options.api.inactive_services_hold_names() {

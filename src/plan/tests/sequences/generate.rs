@@ -19,9 +19,9 @@ pub(super) enum ManifestChange {
     Remove(Index),
     /// Changes the agent of a manifest.
     Agent(Index, &'static str),
-    /// Renames a manifest. If the flag is true, the manifest gets `renamed_from`.
+    /// Changes the name of a manifest. If the flag is true, the manifest gets its old name in `renamed_from`.
     Rename(Index, &'static str, bool),
-    /// Swaps the names of two manifests. Each gets the other's name in `renamed_from`.
+    /// Swaps the names of two manifests. Each manifest gets its old name in `renamed_from`.
     Swap(Index, Index),
     /// Removes `renamed_from` from a manifest.
     RemoveRenamedFrom(Index),
@@ -43,8 +43,8 @@ pub(super) enum Edit {
     /// Activates a service that the tool renamed.
     ActivateFormer(Index),
     Rename(Index, &'static str),
-    /// Gives a service a name like those that the tool gives. It is made from a word, such as `replaced`, and a base
-    /// name.
+    /// Gives a service a name that looks like a name from the tool. It is made from a word, such as `replaced`, and a
+    /// base name.
     ToolName(Index, &'static str, &'static str),
     /// Deletes a service. Does nothing on Classic.
     Delete(Index),
@@ -58,13 +58,13 @@ pub(super) enum Edit {
     RemoveOwner(Index),
     /// Gives a service the ownership tag of another project.
     SetOtherOwner(Index),
-    /// Creates a second active service with the name of a service, although the API forbids it. The flag says if this
-    /// project owns the new service.
+    /// Creates a second active service with the name of a service, although the API forbids two active services with
+    /// the same name. If the flag is true, this project owns the new service.
     CreateNamesake(Index, bool),
-    /// Adds a simulation unit test to the organization that uses the service. Then Classic refuses to deactivate the
-    /// service.
+    /// Makes a unit test of the organization use a service. While a unit test uses it, Classic refuses to deactivate
+    /// the service. Does nothing on Platform.
     UseInTest(Index),
-    /// Removes all unit tests.
+    /// Removes all unit tests, so that every service can be deactivated again.
     RemoveTests,
 }
 
@@ -73,8 +73,8 @@ pub(super) enum Edit {
 pub(super) enum End {
     /// The run attempts all steps.
     Whole,
-    /// The run is killed after some steps. If the flag is set and the next step is a cut-over, the run is killed after
-    /// the rename in that cut-over.
+    /// The run is killed after some steps, which the [`Index`] selects. If the flag is true and the next step is a
+    /// cut-over, the run is killed between the rename and the activation of this cut-over.
     Killed(Index, bool),
     /// The API refuses to activate new services, so the run undoes its cut-overs.
     NoActivation,
@@ -97,7 +97,8 @@ pub(super) struct Round {
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     pub(super) api: Api,
-    /// True if inactive services block their names. The Platform API does not say if they do.
+    /// True if an inactive service blocks its name. The Platform API does not say whether it does, so both cases are
+    /// tested.
     pub(super) inactive_hold_names: bool,
     /// The way in which `--prune` retires services.
     pub(super) retire_orphans: Retire,
@@ -200,8 +201,8 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// Changes the manifests. As the loader guarantees, no two manifests have the same `renamed_from`, and none has its own
-/// name there.
+/// Makes a change in the manifests. As the loader guarantees, no two manifests have the same `renamed_from`, and no
+/// manifest has its own name in `renamed_from`.
 pub(super) fn commit(desired: &mut Desired, change: &ManifestChange) {
     use ManifestChange as M;
     match change {
@@ -258,7 +259,7 @@ pub(super) fn commit(desired: &mut Desired, change: &ManifestChange) {
     }
 }
 
-/// Applies `edit` to the manifest that `which` selects.
+/// Applies the function `edit` to the manifest that `which` selects. Does nothing if there is no manifest.
 fn edit_manifest(desired: &mut Desired, which: &Index, edit: impl Fn(&mut DesiredService)) {
     if let Some(service) = choose(desired, which).and_then(|name| desired.services.get_mut(&name)) {
         edit(service);
@@ -270,7 +271,8 @@ fn choose(desired: &Desired, which: &Index) -> Option<ServiceName> {
     (!names.is_empty()).then(|| which.get(&names).clone())
 }
 
-/// Inserts a manifest under the new name `to`. Removes the same `renamed_from` from all other manifests.
+/// Inserts a manifest under its new name `to`, with `from` as its `renamed_from`. If another manifest has the same
+/// `renamed_from`, removes it there.
 fn insert_renamed(
     desired: &mut Desired,
     mut service: DesiredService,

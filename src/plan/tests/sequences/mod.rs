@@ -14,8 +14,8 @@ use crate::model::Api;
 use generate::sequences;
 use play::Failure;
 
-/// Plays random sequences, four times as many as `PROPTEST_CASES` says (256 if it is not set). Reports the first
-/// failure of each kind, reduced to a small sequence.
+/// Plays random sequences and panics if one of them fails. There are four times as many sequences as `PROPTEST_CASES`
+/// says (256 if it is not set). The message contains the first failure of each kind, reduced to a small sequence.
 #[allow(clippy::disallowed_macros, reason = "test output is only shown with --nocapture")]
 fn play_all(api: Api) {
     let count = 4 * Config::default().cases;
@@ -42,7 +42,8 @@ fn play_all(api: Api) {
     assert!(counts.planned * 10 > counts.runs * 8, "too few runs have a plan: {counts:?}");
 }
 
-/// Returns text with a smaller sequence that fails in the same way, and with its failure.
+/// Looks for a smaller sequence that fails in the same way. Returns the smallest sequence that was found, and its
+/// failure, as text.
 fn shrink(tree: &mut impl ValueTree<Value = generate::Sequence>, failure: Failure) -> String {
     let (mut sequence, mut failure) = (tree.current(), failure);
     let mut can_shrink = tree.simplify();

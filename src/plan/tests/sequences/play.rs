@@ -26,7 +26,7 @@ fn fail<T>(kind: &'static str, message: impl Into<String>) -> Result<T, Failure>
 pub(super) struct Counts {
     pub(super) runs: usize,
     pub(super) planned: usize,
-    /// The number of runs that were neither killed nor refused by the server.
+    /// The number of runs whose steps were all completed: the run was not killed, and the server refused no step.
     pub(super) complete: usize,
     /// The number of plans that retire a former service.
     pub(super) former_retired: usize,
@@ -40,7 +40,7 @@ pub(super) struct Counts {
 pub(super) fn play(sequence: &Sequence, counts: &mut Counts) -> Result<(), Failure> {
     let mut server = Server::new(sequence.api, sequence.inactive_hold_names);
     let mut desired = Desired::default();
-    // The manifests at the last run, if it converged and nothing has changed since.
+    // The manifests of the last run, if it converged and no operator has edited a live service since.
     let mut converged: Option<Desired> = None;
     for (day, round) in sequence.rounds.iter().enumerate() {
         round.changes.iter().for_each(|change| commit(&mut desired, change));
@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
         fail("the verifier refuses the plan", format!("{violations:#?}\n{}\n{}", steps(&plan), show(state)))
     }
 
-    /// Makes a plan and applies it. Returns true if the live state has converged.
+    /// Makes a plan, applies it, and checks the result. Returns true if the live state of all services has converged.
     fn execute(&self, server: &mut Server, round: &Round, counts: &mut Counts) -> Result<bool, Failure> {
         counts.runs += 1;
         let before = server.state.clone();
@@ -145,7 +145,8 @@ impl<'a> Run<'a> {
         Ok(self.options.only.is_empty())
     }
 
-    /// Checks that former services are retired as `lifecycle.retire` says, if the service that replaced them is active.
+    /// Checks that the former services of each manifest are retired as `lifecycle.retire` says, if the service of the
+    /// manifest is active.
     fn check_former_retired(&self, state: &Snapshot) -> Result<(), Failure> {
         let is_owned = |service: &LiveService| self.policy.ownership.owns(&service.tags);
         let is_declared = |id: &str| {
@@ -161,7 +162,8 @@ impl<'a> Run<'a> {
             let Some(holder) = holder else { continue };
             let mut former = predecessors(state, holder);
             former.truncate(former.iter().position(|id| is_declared(id)).unwrap_or(former.len()));
-            // A tag that an operator edited may refer to a service of another manifest.
+            // A tag that an operator edited may lead to a former service of another manifest. Such a service is not
+            // checked.
             former.retain(|id| times.get(id) == Some(&1));
             for former in state.services.iter().filter(|service| former.contains(&service.id.as_str())) {
                 if !is_owned(former) || !former.name.as_str().contains(" (replaced ") {
@@ -179,8 +181,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Checks that services that are neither owned nor declared are unchanged, and that only declared services are
-    /// activated.
+    /// Checks that a run did not change services that are neither owned nor declared, and activated only declared
+    /// services.
     fn check_others_unchanged(
         &self,
         before: &Snapshot,
@@ -216,7 +218,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Checks that a problem contains advice, and names the services that can't be distinguished.
+/// Checks that a problem contains advice. If the problem is ambiguous, checks that its message contains the id of a
+/// live service.
 fn check_problem(problem: &Problem, state: &Snapshot) -> Result<(), Failure> {
     let ids = state.services.iter().filter(|service| problem.message.contains(service.id.as_str())).count();
     let names_services = problem.kind != ProblemKind::Ambiguous || ids > 0;
@@ -226,8 +229,8 @@ fn check_problem(problem: &Problem, state: &Snapshot) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the ids of the services that a service has replaced, directly or through others. The service that was
-/// replaced last comes first.
+/// Returns the ids of the services that a service has replaced, directly or through a chain of replacements. The
+/// service that was replaced most recently comes first.
 fn predecessors<'s>(state: &'s Snapshot, service: &'s LiveService) -> Vec<&'s str> {
     let mut found: Vec<&str> = vec![service.id.as_str()];
     let mut at = Some(service);
@@ -246,7 +249,8 @@ struct Apply<'a> {
     server: &'a mut Server,
     plan: &'a Plan,
     created: BTreeMap<StepId, ServiceId>,
-    /// The active services that must stay active: either the service itself or one that replaces it.
+    /// The services that were active before the run and must stay in use, each with the name of its manifest. At every
+    /// moment, the service itself or a service that replaces it must be active.
     watched: Vec<(ServiceName, ServiceId)>,
     namesakes: BTreeMap<ServiceName, usize>,
 }
@@ -263,8 +267,8 @@ impl<'a> Apply<'a> {
             .filter_map(|wanted| Some((wanted.name.clone(), plan.ids.get(&wanted.name)?.clone())))
             .filter(|(_, id)| active(id))
             .collect();
-        // After a run that converged, the active service with the manifest's name is the right one, even if this plan
-        // matches another.
+        // After a run that converged, the active service with the manifest's name is the correct match. It must stay
+        // active even if this plan wrongly matches another service.
         let is_renamed = |name: &ServiceName| {
             let from =
                 |wanted: &crate::model::DesiredService| wanted.lifecycle.renamed_from.as_ref() == Some(name);
@@ -281,7 +285,8 @@ impl<'a> Apply<'a> {
         Self { server, plan, created: BTreeMap::new(), watched, namesakes }
     }
 
-    /// Runs the steps in an order that their dependencies allow. Returns the refusals of the server.
+    /// Runs the steps in an order that their dependencies allow, until the point at which the round kills the run.
+    /// Returns the refusals of the server.
     fn run(&mut self, round: &Round) -> Result<Vec<Refusal>, Failure> {
         let order = order(self.plan, round.order);
         let (last, inside) = match &round.end {

@@ -13,7 +13,7 @@ type Tags = BTreeMap<String, Option<String>>;
 /// The reason why the server did not make a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Another service has the name, so the name can't be used.
+    /// Another service has this name, so the changed service can't get it.
     NameHeld(ServiceName),
     /// A unit test uses the service, so the service can't be deactivated.
     InUse,
@@ -30,7 +30,8 @@ pub(super) struct Server {
     pub(super) inactive_hold_names: bool,
     pub(super) state: Snapshot,
     pub(super) used_in_tests: BTreeSet<ServiceId>,
-    /// The number of ids that were given to services so far. No id is given twice.
+    /// The number of ids that were given to services so far. New ids are made from this number, so no id is given
+    /// twice.
     ids: usize,
 }
 
@@ -64,7 +65,8 @@ impl Server {
         ServiceId::new(format!("{first:06x}{:018x}", self.ids))
     }
 
-    /// Makes the change that one request asks for. Returns the id of the new service if the request creates one.
+    /// Makes the change that one request asks for. Returns the id of the new service, or `None` if the request does not
+    /// create one.
     ///
     /// # Errors
     ///
@@ -114,8 +116,8 @@ impl Server {
         self.send(Action::Update { id: id.clone(), update: Box::new(update.clone()) }).map(|_| ())
     }
 
-    /// Makes the change of a step that needs only one request. Returns the id of the new service if the step creates
-    /// one.
+    /// Makes the change of a step that needs only one request. Returns the id of the new service, or `None` if the step
+    /// does not create one. Returns an error if the server refuses the change.
     pub(super) fn run(&mut self, action: &Action) -> Result<Option<ServiceId>, Refusal> {
         self.send(action.clone())
     }
@@ -155,8 +157,8 @@ impl Server {
         }
     }
 
-    /// Returns the update that makes an edit, and the id of the service to change. Returns `None` if no service fits,
-    /// or if no update can make the edit.
+    /// Returns the update that makes an edit, and the id of the service to change. Returns `None` if there is no
+    /// service for the edit, or if the edit is not an update of a service.
     fn update_of(&self, edit: &Edit, ids: &[ServiceId]) -> Option<(ServiceId, ServiceUpdate)> {
         let active = |active| ServiceUpdate { active: Some(active), ..ServiceUpdate::default() };
         let rename = |name: &str| ServiceUpdate { name: Some(name.into()), ..ServiceUpdate::default() };
