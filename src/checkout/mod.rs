@@ -1,13 +1,13 @@
-//! Safe access to files of a checkout. A file must be inside the root of the checkout, regular, and opened without
-//! following a link.
+//! Safe access to the files of a checkout, the directory tree that contains the project. Each function gets the root of
+//! the checkout, and refuses paths that lead out of it. Only regular files are opened.
 //!
 //! A pull request controls the content of a checkout. A path in it may be a link to a secret outside the checkout, a
 //! pipe that blocks its reader, or a device. So every path that a project's files contain goes through this module.
 //! Paths from the command line don't, because the user chose them.
 //!
-//! A file that is read or changed may be a link to another file of the same checkout. A file that amigops creates
-//! for itself (the sandbox's state) must not be a link. Files below a directory named `.git` are never used: they
-//! may contain credentials of the job, and programs that Git runs.
+//! A file that is read or changed may be a symbolic link to another file of the same checkout. A file that amigops
+//! creates for itself (the state of a sandbox) must not be a link. Files below a directory named `.git` are refused,
+//! because they may contain credentials of a CI job, or programs that Git runs.
 
 use std::fmt;
 use std::fs::{self, File, Metadata};
@@ -27,9 +27,10 @@ pub enum PathError {
     Outside,
     /// The path leads into a directory named `.git`.
     InGitDirectory,
-    /// This part of the path is a link, but links are not allowed.
+    /// A part of the path is a symbolic link that is broken or not allowed. Contains the path of the link, relative to
+    /// the root of the checkout.
     Link(PathBuf),
-    /// The path leads to a directory instead of a file.
+    /// The path leads to a directory, but a file is expected.
     IsDirectory,
     /// The path leads to a pipe, a socket or a device.
     NotRegular,
@@ -37,7 +38,7 @@ pub enum PathError {
     TooLarge(u64),
     /// The file is not UTF-8.
     NotUtf8,
-    /// The operating system returned an error.
+    /// The operating system returned an error, for example because the file does not exist.
     Io(io::Error),
 }
 
@@ -73,7 +74,7 @@ impl From<io::Error> for PathError {
     }
 }
 
-/// Returns true if a part of the path is `.git`, in upper or lower case.
+/// Returns true if a component of the path is named `.git`, in upper or lower case.
 pub fn names_git(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str().eq_ignore_ascii_case(".git"))
 }
@@ -89,8 +90,8 @@ pub fn resolve(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// Returns the part of a real path that is below the root. Errors if the path is not below the root, or if that part
-/// contains `.git`.
+/// Returns a path relative to the root. Errors if the path is not below the root, or if the relative path contains `..`
+/// or `.git`.
 fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
     let inside = real.strip_prefix(root).map_err(|_| PathError::Outside)?;
     if inside.components().any(|part| !matches!(part, Component::Normal(_))) {
@@ -99,7 +100,7 @@ fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
     if names_git(inside) { Err(PathError::InGitDirectory) } else { Ok(inside) }
 }
 
-/// Returns the real path (absolute and without links) of a regular file.
+/// Returns the real path (absolute and without links) of a regular file in a checkout.
 ///
 /// # Errors
 ///
@@ -110,11 +111,11 @@ pub fn resolve_file(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// Checks that the metadata are those of a regular file.
+/// Checks that `about` is the metadata of a regular file.
 ///
 /// # Errors
 ///
-/// Errors if they are those of a directory, a pipe, a socket or a device.
+/// Errors if it is the metadata of a directory, a pipe, a socket or a device.
 pub fn check_regular(about: &Metadata) -> Result<(), PathError> {
     if about.is_dir() {
         return Err(PathError::IsDirectory);
@@ -126,7 +127,7 @@ pub fn check_regular(about: &Metadata) -> Result<(), PathError> {
 ///
 /// # Errors
 ///
-/// Fails in the same cases as [`resolve_file`]. After such an error, nothing has been read.
+/// Fails in the same cases as [`resolve_file`], and also if the file can't be read.
 pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
     let mut bytes = Vec::new();
     open(root, path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -137,7 +138,7 @@ pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
 ///
 /// # Errors
 ///
-/// Fails in the same cases as [`read`], and also if the file is larger or is not UTF-8.
+/// Fails in the same cases as [`read`], and also if the file has more than `most` bytes or is not UTF-8.
 pub fn read_text(root: &Path, path: &Path, most: u64) -> Result<String, PathError> {
     let bytes = read(root, path, most)?;
     if bytes.len() as u64 > most {
@@ -146,8 +147,8 @@ pub fn read_text(root: &Path, path: &Path, most: u64) -> Result<String, PathErro
     String::from_utf8(bytes).map_err(|_| PathError::NotUtf8)
 }
 
-/// Opens a file for reading. Opens each part of the resolved path without following links, so that a part that becomes
-/// a link after the check is not followed.
+/// Opens a file for reading. Resolves the links in the path first, and then opens each part of the resolved path
+/// without following links. So if a part is replaced by a link after the check, opening it fails.
 fn open(root: &Path, path: &Path) -> Result<File, PathError> {
     let real = resolve_file(root, path)?;
     let (parents, name) = split(root, &real)?;
@@ -160,8 +161,8 @@ fn open(root: &Path, path: &Path) -> Result<File, PathError> {
     Ok(file)
 }
 
-/// Opens a file for reading and writing. Creates the file and its directories if necessary. No part of the path may be
-/// a link.
+/// Opens a file that amigops keeps for itself, for reading and writing. Creates the file and its directories if
+/// necessary. No part of the path may be a link.
 ///
 /// # Errors
 ///
@@ -179,7 +180,8 @@ pub fn open_own(root: &Path, path: &Path) -> Result<File, PathError> {
     Ok(file)
 }
 
-/// Checks the existing part of a path as [`open_own`] does, but opens and creates nothing.
+/// Checks a path in the same way as [`open_own`], but opens and creates nothing. Parts of the path that do not exist
+/// yet are accepted.
 ///
 /// # Errors
 ///
@@ -202,8 +204,8 @@ pub fn check_own(root: &Path, path: &Path) -> Result<(), PathError> {
     Ok(())
 }
 
-/// Returns the real path of a directory. Creates the directory if necessary. Links may lead to other directories of the
-/// checkout.
+/// Returns the real path of a directory. Creates the directory if necessary. The path may contain links that lead to
+/// directories of the checkout.
 ///
 /// # Errors
 ///
@@ -215,7 +217,7 @@ pub fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// Returns the real path of a directory, which may not exist yet. Resolves the part of the path that exists.
+/// Returns the real path of a directory that may not exist yet. Resolves the links in the part of the path that exists.
 ///
 /// # Errors
 ///
@@ -243,7 +245,8 @@ pub fn check_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// Splits the path of a file into the directories below the root and the file's name.
+/// Splits the path of a file into the directories below the root, and the file's name. Errors if the path is the root
+/// itself, or is not below the root.
 fn split<'p>(root: &Path, real: &'p Path) -> Result<(Vec<Component<'p>>, Component<'p>), PathError> {
     let mut parents: Vec<_> = below(root, real)?.components().collect();
     let name = parents.pop().ok_or(PathError::IsDirectory)?;

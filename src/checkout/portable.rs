@@ -1,5 +1,5 @@
-//! Directories on systems that can't open a directory without following links. Each part of a path is checked before it
-//! is opened.
+//! Directories on systems other than Unix. On these systems, a file can't be opened without following links. So each
+//! part of a path is checked for a link just before it is opened.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -20,7 +20,7 @@ impl Directory {
         Ok(Self(self.without_link(name)?))
     }
 
-    /// Opens a subdirectory, and creates it if necessary.
+    /// Opens a subdirectory, and creates it if necessary. Errors if it is a link.
     pub(super) fn enter_or_make(&self, name: &Path) -> io::Result<Self> {
         match fs::create_dir(self.0.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -28,12 +28,12 @@ impl Directory {
         }
     }
 
-    /// Opens a file in this directory for reading.
+    /// Opens a file in this directory for reading. Errors if the file is a link.
     pub(super) fn open_to_read(&self, name: &Path) -> io::Result<File> {
         File::open(self.without_link(name)?)
     }
 
-    /// Opens a file in this directory for reading and writing. Creates the file if necessary.
+    /// Opens a file in this directory for reading and writing. Creates the file if necessary. Errors if it is a link.
     pub(super) fn open_to_write(&self, name: &Path) -> io::Result<File> {
         let path = self.without_link(name)?;
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)

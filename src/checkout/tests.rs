@@ -1,11 +1,11 @@
-//! Tests the checks of paths with real directories and files.
+//! Tests the checks of paths with real files, directories and links in a temporary directory.
 #![cfg(unix)]
 
 use std::os::unix::fs::symlink;
 
 use super::*;
 
-/// A temporary checkout for a test, and a directory outside it.
+/// A temporary checkout for a test, and a directory outside it. Each contains a few files.
 struct Trial {
     _top: tempfile::TempDir,
     root: PathBuf,
@@ -115,7 +115,8 @@ fn directories_are_created_inside_only() {
     assert_eq!(fs::read_dir(&trial.outside).unwrap().count(), 1);
 }
 
-/// A link that takes the place of a directory after the check is not followed.
+/// A link can replace a directory or file after its path was checked. The functions that open the path must then fail,
+/// and not follow the link.
 #[test]
 fn directory_is_not_entered_through_a_link() {
     let trial = Trial::new();

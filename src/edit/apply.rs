@@ -1,8 +1,8 @@
 //! Makes one change in a YAML text with the library `yaml-edit`.
 //!
-//! Handles three layouts that `yaml-edit` does not handle. A new member of a flow mapping that spans several lines gets
-//! its own line. A new mapping next to flow mappings becomes a flow mapping. Blank lines after a replaced block scalar
-//! stay.
+//! Handles three layouts that `yaml-edit` does not handle. In a flow mapping (`{a: 1}`) that spans several lines, a new
+//! member gets its own line. A new mapping next to flow mappings becomes a flow mapping. The blank lines after a
+//! replaced block scalar (`|` or `>`) stay.
 
 use std::str::FromStr;
 
@@ -15,7 +15,8 @@ use super::tree::{self, Node, Style, Value, parse_single};
 use super::value::{self, Texts};
 use super::{check, lines};
 
-/// Makes one change in a text that contains one YAML document. Returns the new text and its tree.
+/// Makes one change in a text that contains one YAML document. `root` is the tree of the text. Returns the new text and
+/// its tree. Returns a refusal if the change can't be made without changing anything else.
 pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, Node), Refusal> {
     let target = locate(&root, change)?;
     let done = match (change, target.found) {
@@ -57,8 +58,8 @@ pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, 
     Err(refusal(reason))
 }
 
-/// Makes the change with one style for new strings. Returns `None` if `yaml-edit` can't make the change, because it
-/// parses the text differently from the manifest loader.
+/// Makes the change, and writes new strings in the style `texts`. Returns the new text. Returns `None` if `yaml-edit`
+/// can't make the change, because it parses the text differently from the manifest loader.
 fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Option<String> {
     let key = change.path().get(target.depth.checked_sub(1)?)?;
     let value = whole_value(change, target.depth);
@@ -96,8 +97,8 @@ fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Op
     }
 }
 
-/// Returns true if all mappings in `holder` are in flow style (`{a: 1}`), so that a new mapping next to them should
-/// have the same style.
+/// Returns true if `holder` contains other mappings, and all of them are non-empty and in flow style (`{a: 1}`). A new
+/// mapping next to them should have the same style.
 fn wants_flow(holder: &Node) -> bool {
     let Value::Map(map) = &holder.value else { return false };
     let mut siblings = map.entries.iter().filter_map(|(_, value)| match &value.value {
@@ -107,7 +108,7 @@ fn wants_flow(holder: &Node) -> bool {
     siblings.next() == Some(true) && siblings.all(|flow| flow)
 }
 
-/// Creates a mapping in flow style, such as `{a: 1, b: 2}`.
+/// Creates a mapping in flow style, such as `{a: 1, b: 2}`. Returns `None` if the value is not an object.
 fn flow_mapping(value: &Json, texts: Texts) -> Option<Mapping> {
     let Json::Object(members) = value else { return None };
     let map = Document::from_str("{}").ok()?.as_mapping()?;
@@ -117,8 +118,8 @@ fn flow_mapping(value: &Json, texts: Texts) -> Option<Mapping> {
     Some(map)
 }
 
-/// Adds a member to a flow mapping whose closing brace is on its own line. `yaml-edit` would put the member before the
-/// brace, without indentation.
+/// Adds a member to a flow mapping (`{a: 1}`) whose closing brace is on its own line. `yaml-edit` would put the member
+/// directly before the brace, without indentation. Returns the new text, or `None` if `holder` is not such a mapping.
 fn add_on_own_line(text: &str, holder: &Node, key: &str, value: &Json, texts: Texts) -> Option<String> {
     let Value::Map(map) = &holder.value else { return None };
     let (last_key, last) = map.entries.last().filter(|_| map.flow)?;
@@ -134,7 +135,7 @@ fn add_on_own_line(text: &str, holder: &Node, key: &str, value: &Json, texts: Te
     let member = written.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
     let first = tree::line_start(text, last_key.start);
     let blanks = text.get(first..)?.len() - text.get(first..)?.trim_start_matches(' ').len();
-    // If the last member is next to the opening brace, indent the new line one step more.
+    // If the last member is on the line of the opening brace, indent the new line two spaces more than that line.
     let indent = if first + blanks < holder.start { blanks + 2 } else { blanks };
     let (comma_before, comma_after) = if comma { ("", ",") } else { (",", "") };
     Some(format!(
@@ -146,8 +147,8 @@ fn add_on_own_line(text: &str, holder: &Node, key: &str, value: &Json, texts: Te
     ))
 }
 
-/// Restores the blank lines after a block scalar that was replaced. `yaml-edit` removes them as if they were part of
-/// the scalar.
+/// Returns the edited text with the blank lines that followed the replaced value `old`, if that value is a block scalar
+/// (`|` or `>`). `yaml-edit` removes these lines as if they were part of the scalar.
 fn restore_blank_lines(before: &str, old: &Node, edited: String) -> String {
     if !matches!(old.value, Value::Scalar { style: Style::Block, .. }) {
         return edited;

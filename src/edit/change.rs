@@ -1,4 +1,4 @@
-//! A change of a document, and the reason why a change is refused.
+//! A change of a YAML document, and the reason why a change is refused.
 
 use serde_json::Value as Json;
 

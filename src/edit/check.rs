@@ -1,12 +1,12 @@
-//! Checks that an edit made the intended change and no other change. Compares the trees and the bytes before and after
-//! the edit.
+//! Checks that an edit made the intended change and no other change. Compares the parsed trees and the bytes of the
+//! text before and after the edit.
 
 use super::change::Change;
 use super::target::{Target, entry, whole_value};
 use super::tree::{Map, Node, Value, line_after, line_start};
 use super::value;
 
-/// Returns true if the new tree differs from the old tree only in the intended change.
+/// Returns true if the tree after the edit differs from the tree before it only in the intended change.
 pub(super) fn is_intended(before: &Node, after: &Node, target: &Target<'_>, change: &Change) -> bool {
     let (mut before, mut after) = (before, after);
     for step in &target.steps {
@@ -48,7 +48,7 @@ fn same_properties(before: &Node, after: &Node) -> bool {
     before.anchor == after.anchor && before.tag == after.tag
 }
 
-/// Returns true if two mappings are equal, except perhaps in the value of the entry at index `at`.
+/// Returns true if two mappings are equal, apart from the value of the entry at index `at`, which may differ.
 fn same_except(before: &Node, after: &Node, old: &Map, new: &Map, at: usize) -> bool {
     same_properties(before, after)
         && old.entries.len() == new.entries.len()
@@ -60,7 +60,7 @@ fn same_except(before: &Node, after: &Node, old: &Map, new: &Map, at: usize) -> 
             .all(|(index, (old, new))| old.0 == new.0 && (index == at || old.1 == new.1))
 }
 
-/// Returns true if every byte outside the changed value is unchanged.
+/// Returns true if every byte of the text outside the changed value is unchanged.
 pub(super) fn keeps_bytes(before: &str, after: &str, target: &Target<'_>, change: &Change) -> bool {
     let found = target.found.and_then(|at| entry(target.holder, at));
     match (change, found) {
@@ -77,8 +77,9 @@ fn is_replaced(before: &str, after: &str, key: &Node, old: &Node) -> bool {
     if start < end && after.starts_with(head) && after.ends_with(tail) {
         return true;
     }
-    // The value moves if a mapping replaces a scalar, a scalar replaces a list below its key, or anything replaces
-    // an empty value. The rest of those lines must still be there.
+    // The new value begins elsewhere if a mapping replaces a scalar, if a scalar replaces a list below its key, or if
+    // the old value is empty. Everything else on the lines of the key and the old value, such as comments, must still
+    // be there.
     let next = line_after(before, end);
     let (Some(head), Some(between)) = (before.get(..key.end), before.get(key.end..start)) else {
         return false;
@@ -87,7 +88,8 @@ fn is_replaced(before: &str, after: &str, key: &Node, old: &Node) -> bool {
     let (between, rest) =
         if start == end { ("", rest.trim_start_matches([':', ' '])) } else { (between, rest) };
     let between = between.strip_prefix(':').unwrap_or(between);
-    // A comment after the last line of a block collection belongs to it and is removed with it.
+    // If the old value begins on a line below its key, a comment at the end of its last line belongs to the value. It
+    // is removed with the value, so it need not be there.
     let rest = if between.contains('\n') { "" } else { rest };
     middle(after, head, before.get(next..).unwrap_or_default())
         .is_some_and(|middle| between.lines().chain([rest]).all(|line| middle.contains(line.trim())))
@@ -98,8 +100,8 @@ fn middle<'a>(text: &'a str, head: &str, tail: &str) -> Option<&'a str> {
     text.strip_prefix(head)?.strip_suffix(tail)
 }
 
-/// Returns true if the new text is the old text with one insertion, or with an inserted comma and one insertion after
-/// it.
+/// Returns true if the new text is the old text with one insertion. A comma may also be inserted at an earlier
+/// position, because a flow mapping needs one after its previous member.
 fn is_added(before: &str, after: &str) -> bool {
     let (old, new) = (before.as_bytes(), after.as_bytes());
     let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
@@ -122,11 +124,11 @@ fn is_removed(before: &str, after: &str, holder: &Node, key: &Node, old: &Node) 
         (head, before.get(end..).map(|tail| tail.trim_start_matches(blank)))
     } else {
         let start = line_start(before, key.start);
-        // Blank lines below a block scalar are removed with it.
+        // Blank lines below a block scalar (`|` or `>`) may be removed with the scalar.
         let tail = before.get(line_after(before, end)..).map(|tail| tail.trim_start_matches('\n'));
         (before.get(..start).map(str::trim_end), tail)
     };
     let (Some(head), Some(tail)) = (head, tail) else { return false };
-    // At the end of a file without a final line break, the line before loses its own.
+    // If the removed line is the last one and has no line break, the line before it loses its line break.
     middle(after, head, tail).is_some_and(|middle| !middle.contains('#'))
 }

@@ -19,8 +19,8 @@ pub(super) fn to_unix(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Restores the line breaks of an edited text. An unchanged line keeps its line break, and a new line gets the same
-/// line break as the line before it.
+/// Returns the edited text with the line breaks (`\n` or `\r\n`) of the text before the edit. An unchanged line gets
+/// its old line break, and a new line gets the same line break as the line before it.
 pub(super) fn restore_line_breaks(before: &str, edited: &str) -> String {
     if !before.contains("\r\n") {
         return edited.to_owned();

@@ -1,8 +1,9 @@
 //! Edits a value in a YAML file and keeps everything else byte for byte.
 //!
-//! `yaml-edit` makes the change. `apply` and `lines` handle layouts that it can't handle. After each change, the
-//! manifest loader's parser reads the new text. `check` compares it with the intended result, as trees and as bytes. An
-//! edit that fails this check is refused. The error contains the line to edit by hand.
+//! The library `yaml-edit` makes each change. `apply` and `lines` handle layouts that `yaml-edit` can't handle. After
+//! each change, the manifest loader's parser reads the new text. `check` then compares the texts before and after the
+//! change, as trees and as bytes. An edit that fails this check is refused. The error contains the number of the line
+//! that the user can edit by hand.
 
 mod apply;
 mod change;
@@ -50,7 +51,8 @@ pub fn edit(text: &str, document: usize, changes: &[Change]) -> Result<String, E
     edit_documents(text, &BTreeMap::from([(document, changes.to_vec())]))
 }
 
-/// Changes several documents of a file, and returns the new text. Makes either all changes or none.
+/// Changes several documents of a file, and returns the new text. Makes either all changes or none. `changes` contains
+/// the changes of each document, by the document's index (counted from 0).
 ///
 /// # Errors
 ///
@@ -107,7 +109,8 @@ pub fn edit_documents(text: &str, changes: &BTreeMap<usize, Vec<Change>>) -> Res
     Ok(format!("{mark}{out}"))
 }
 
-/// Makes changes in a text that contains one document. Returns the new text, and its tree if a change was made.
+/// Makes changes in a text that contains one document and begins at line `line` of its file. Returns the new text, and
+/// its tree if there are any changes.
 fn edit_slice(text: &str, line: usize, changes: &[Change]) -> Result<(String, Option<Node>), EditError> {
     let mut text = text.to_owned();
     let mut tree = None;

@@ -25,8 +25,8 @@ pub(super) fn entry(node: &Node, at: usize) -> Option<&(Node, Node)> {
     }
 }
 
-/// Returns the value to write at the target. For each key of the path that is missing, the new value is wrapped in a
-/// mapping.
+/// Returns the value to write at the target, or null if the change removes a key. For each key of the path after the
+/// first `depth` keys, the new value is wrapped in a mapping.
 pub(super) fn whole_value(change: &Change, depth: usize) -> Json {
     match change {
         Change::Remove { .. } => Json::Null,
@@ -36,8 +36,8 @@ pub(super) fn whole_value(change: &Change, depth: usize) -> Json {
     }
 }
 
-/// Finds the place of a change. Refuses a value that is also used elsewhere in the document, through an anchor, an
-/// alias or a merge key.
+/// Finds the place of a change. Refuses the change if the value is also used elsewhere in the document, through an
+/// anchor, an alias or a merge key.
 pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, Refusal> {
     let path = change.path();
     let mut target = Target { steps: Vec::new(), holder: root, found: None, depth: 0 };
@@ -52,7 +52,7 @@ pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, 
                 );
                 return Err(Refusal::new(node.start, reason));
             }
-            // A key without a value: the rest of the path becomes its value.
+            // The key has no value, so the rest of the path becomes its value.
             _ if node.is_null() && target.found.is_some() => return Ok(target),
             _ => {
                 let name = index.checked_sub(1).and_then(|at| path.get(at));
@@ -73,7 +73,7 @@ pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, 
                 return Err(Refusal::new(node.start, reason));
             }
             None => {
-                // A key that is an alias may resolve to this key.
+                // A key that is an alias (`*name`) may stand for this key.
                 return match map.entries.iter().find(|(key, _)| key.text().is_none()) {
                     Some((key, _)) => Err(Refusal::new(key.start, "another key of this mapping is an alias")),
                     None => Ok(target),
@@ -88,7 +88,8 @@ pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, 
     Ok(target)
 }
 
-/// Refuses a change inside a value that has an anchor, because the change would also affect its aliases.
+/// Checks that a value can be changed inside. Returns a refusal if the value has an anchor with aliases, because the
+/// change would also affect the aliases.
 fn check_not_shared(root: &Node, node: &Node) -> Result<(), Refusal> {
     let Some(anchor) = &node.anchor else { return Ok(()) };
     match aliases(root, anchor).first() {
@@ -102,7 +103,8 @@ fn check_not_shared(root: &Node, node: &Node) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses to remove a value that contains an anchor, if an alias outside the value refers to it.
+/// Checks that a value can be replaced or removed. Returns a refusal if the value contains an anchor, and an alias
+/// outside the value refers to this anchor.
 fn check_no_outside_alias(root: &Node, removed: &Node) -> Result<(), Refusal> {
     let mut anchors = Vec::new();
     removed.walk(&mut |node| anchors.extend(node.anchor.as_deref().map(|anchor| (anchor, node.start))));

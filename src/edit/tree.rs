@@ -1,7 +1,8 @@
 //! Parses a YAML file into one tree per document, with the byte range of each node.
 //!
-//! Uses `granit-parser`, as the manifest loader does, but resolves nothing: anchors, aliases, tags and quotes are
-//! compared as they are written. So two trees are equal only if every YAML parser reads them alike.
+//! Uses `granit-parser`, as the manifest loader does. But aliases and tags are not resolved: anchors, aliases, tags and
+//! quotes are compared as they are written. So two trees are equal only if every YAML parser reads them in the same
+//! way.
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 
@@ -18,7 +19,7 @@ pub(super) struct Document {
     pub(super) root: Node,
 }
 
-/// A value with its anchor and tag.
+/// A node of the tree: a YAML value with its anchor and tag.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) anchor: Option<String>,
@@ -55,7 +56,8 @@ pub(super) enum Style {
     Block,
 }
 
-/// Two nodes are equal if every YAML parser reads them alike. Offsets and the style of collections are not compared.
+/// Two nodes are equal if every YAML parser reads them in the same way. Offsets are not compared, nor is the style
+/// (block or flow) of lists and mappings.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.anchor == other.anchor
@@ -115,7 +117,7 @@ pub(super) struct ParseError {
     pub(super) reason: String,
 }
 
-/// Parses every document of a text without a byte-order mark. Empty documents are included.
+/// Parses all documents of a text, including empty documents. The text must not begin with a byte-order mark.
 pub(super) fn read(text: &str) -> Result<Vec<Document>, ParseError> {
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -138,7 +140,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Document>, ParseError> {
             }
             Event::DocumentEnd => {
                 let (start, end) = span_of(&span);
-                // An implicit end has no text: the next document begins at its marker.
+                // Without an end marker (`...`), the text of the next document begins where this document ends.
                 boundary = if text.get(start..end) == Some("...") { line_after(text, end) } else { start };
             }
             _ => {}
@@ -159,7 +161,7 @@ fn blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// Returns the offset at which the next line starts.
+/// Returns the offset at which the line after `at` starts, or the end of the text if there is no such line.
 pub(super) fn line_after(text: &str, at: usize) -> usize {
     text.get(at..).and_then(|rest| rest.find('\n')).map_or(text.len(), |found| at + found + 1)
 }
@@ -253,7 +255,7 @@ impl<'a> Reader<'a> {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
                 self.close(node, &span, entries.last().map(|(_, value)| value));
-                // An empty value has no range; use its key's.
+                // An empty value has no text, so the mapping ends at least where its last key ends.
                 node.end = node.end.max(entries.last().map_or(0, |(key, _)| key.end));
                 return Ok(Value::Map(Map { flow, entries }));
             }
@@ -265,16 +267,18 @@ impl<'a> Reader<'a> {
             let (event, span) = self.next()?;
             let mut value = self.node(event, &span, depth + 1)?;
             if value.start == value.end {
-                // The parser reports an empty value where it noticed it. Move it to its key.
+                // The parser reports an empty value at the position where it notices that the value is missing. Move
+                // the value to the end of its key.
                 value.start = key.end;
                 value.end = key.end;
             }
             if let Value::Scalar { style: Style::Block, .. } = value.value {
-                // The parser leaves `|` out of a block scalar's range.
+                // The parser's range of a block scalar does not include the `|`. Extend the range to it.
                 value.start = value.start.min(self.after_colon(key.end));
             }
             if let Value::List(_) = value.value {
-                // For a list in its key's column, the parser's range starts after the first dash.
+                // If a list has the same indentation as its key, the parser's range starts after the first dash. Extend
+                // the range to the dash.
                 let line = line_start(self.text, value.start);
                 let before = self.text.get(line..value.start).unwrap_or_default();
                 if before.trim() == "-" {

@@ -1,4 +1,4 @@
-//! Converts new values for `yaml-edit`, and compares them with parsed nodes.
+//! Converts new values from JSON to the types of `yaml-edit`, and compares them with parsed nodes.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,15 @@ use super::tree::{Node, Style, Value};
 /// The style of new strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Texts {
-    /// Strings are plain if possible, and otherwise in double quotes. A string of several lines becomes a block scalar.
+    /// Strings are written without quotes if possible, and otherwise in double quotes. A string of several lines
+    /// becomes a block scalar (`|`).
     Natural,
-    /// Strings are in double quotes, which can represent every string.
+    /// All strings are written in double quotes, which can represent every string.
     Quoted,
 }
 
-/// Splits a change of a mapping into one change for each member that differs. Returns `None` if the change can't be
-/// split.
+/// Splits a change of a mapping into one change for each member that differs. Returns `None` if the old or the new
+/// value is not a mapping, or is an empty one.
 pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
     let Change::Set { path, value: Json::Object(members) } = change else { return None };
     let node = path.iter().try_fold(root, |node, key| match &node.value {
@@ -78,7 +79,7 @@ fn is_always_string(text: &str) -> bool {
     !(text.is_empty() || word || number_like || text.starts_with('='))
 }
 
-/// Converts a value to the type that `yaml-edit` uses.
+/// Converts a value to the type that `yaml-edit` uses. `texts` is the style of its strings.
 pub(super) fn yaml(value: &Json, texts: Texts) -> YamlValue {
     match value {
         Json::Null => YamlValue::Scalar(ScalarValue::null()),

@@ -1,4 +1,4 @@
-//! The two APIs and their differences.
+//! The vendor's two APIs, and the differences between them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,8 @@ impl Api {
         }
     }
 
-    /// Returns true if an inactive service may prevent another service from getting the same name. Platform's answer
-    /// with status 409 does not show whether it does, so `true` is assumed there.
+    /// Returns true if an inactive service may prevent another service from getting the same name. For Platform, `true`
+    /// is assumed: if a name is taken, the answer (status 409) does not show whether the other service is active.
     pub fn inactive_services_hold_names(self) -> bool {
         match self {
             Self::Classic => false,
@@ -100,7 +100,7 @@ impl Api {
         }
     }
 
-    /// Returns true if a service must have a description.
+    /// Returns true if the API requires a description for each service.
     pub fn wants_description(self) -> bool {
         match self {
             Self::Classic => true,

@@ -29,11 +29,11 @@ pub struct CatalogEntry {
 /// Agents or context graphs by id: all of them, or only those that were requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalog<Id: Ord> {
-    /// True if the catalog is complete. Then a name that is not in it does not exist.
+    /// True if the catalog contains all entries. In that case, a name that is not in the catalog does not exist.
     pub complete: bool,
     /// The entries, by the id of the agent or context graph.
     pub entries: BTreeMap<Id, CatalogEntry>,
-    /// The ids that were requested but don't exist.
+    /// The ids that were requested but don't exist on the server.
     pub missing: BTreeSet<Id>,
 }
 

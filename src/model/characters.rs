@@ -1,4 +1,4 @@
-//! The characters that names may contain, and the comparison of names that look the same.
+//! Checks the characters of names, and compares names that look the same.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,8 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
-/// Returns true if two names look the same to a user. Ignores white space at their ends and differences in Unicode's
-/// normal form, although a server that compares bytes does not ignore them.
+/// Returns true if two names look the same to a user. Ignores white space at both ends, and differences in Unicode's
+/// normal form. A server that compares bytes does not ignore these differences.
 pub fn is_same_name(one: &str, other: &str) -> bool {
     let (one, other) = (one.trim(), other.trim());
     one == other || (!(one.is_ascii() && other.is_ascii()) && nfc(one) == nfc(other))

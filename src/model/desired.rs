@@ -1,9 +1,10 @@
 //! The desired state: the manifests after all checks. The names of agents and context graphs are not resolved to ids
 //! yet.
 //!
-//! Only the manifest loader (and tests) create these types. The loader guarantees that names are unique and trimmed,
-//! and that strings are within the API's limits. It also guarantees that `edge` and amigops's own tags are not
-//! declared, and that `depends_on` refers to declared services and has no cycles.
+//! Only the manifest loader (and tests) create values of these types. The loader guarantees that names are unique and
+//! trimmed, and that strings are within the API's limits. It also guarantees that no manifest declares the version set
+//! `edge` or a tag that amigops writes itself. It also guarantees that `depends_on` refers to declared services and has
+//! no cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -57,14 +58,15 @@ pub struct DesiredPreference {
     /// The model's parameters, such as `temperature`. If absent, the live service keeps its parameters, unless the
     /// model changes.
     pub params: Option<Map<String, Value>>,
-    /// The experience controls (Platform only), as a merge patch that is applied to the live controls. If absent, the
-    /// live controls stay. If null, they are all removed. If the model changes, the live controls are dropped first.
+    /// The experience controls, which are settings of the model's behavior (Platform only). They are a merge patch that
+    /// is applied to the live controls. If absent, the live controls stay. If null, they are all removed. If the model
+    /// changes, the live controls are dropped first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experience_controls: Option<Option<Map<String, Value>>>,
 }
 
-/// A version set as a manifest declares it. If a field is absent, a live version set keeps its value. In a new version
-/// set, an absent version is `latest`.
+/// A version set as a manifest declares it. If a field is absent, an existing version set keeps its live value. In a
+/// new version set, an absent version is `latest`.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct DesiredVersionSet {
     /// The version of the agent that conversations use.
@@ -73,7 +75,7 @@ pub struct DesiredVersionSet {
     pub context_graph_version: Option<Pin>,
     /// All model preferences, by the name of the interaction that uses the model.
     pub llm_model_preferences: Option<BTreeMap<String, DesiredPreference>>,
-    /// The position of the declaration in its file.
+    /// The position in the manifest at which the version set is declared.
     #[serde(skip)]
     pub place: Place,
 }
@@ -151,8 +153,8 @@ pub struct SmokeTest {
     pub expect: Option<String>,
 }
 
-/// The desired state of one service. `amigops` does not manage a field that is absent, and sets a field that is present
-/// to exactly its value.
+/// The desired state of one service. `amigops` does not manage a field that is absent (except `active`), and sets a
+/// field that is present to exactly its value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredService {
     /// The service's name, which identifies it.
@@ -172,7 +174,8 @@ pub struct DesiredService {
     pub context_graph_place: Place,
     /// The service's description.
     pub description: Option<String>,
-    /// True if the service should be active. If absent, a live service stays as it is, and a new service is active.
+    /// True if the service should be active. If absent, the service should be active. If `lifecycle.ignore` contains
+    /// `active`, an existing service stays as it is.
     pub active: Option<bool>,
     /// The words that speech recognition should know, without duplicates.
     pub keyterms: Option<Vec<String>>,
@@ -187,7 +190,7 @@ pub struct DesiredService {
     /// The position of each setting in the manifest.
     #[serde(skip)]
     pub setting_places: BTreeMap<String, Place>,
-    /// The services that must be changed before this service is changed.
+    /// The services whose changes must be made before this service is changed.
     pub depends_on: BTreeSet<ServiceName>,
     /// The rules for renaming, changing and retiring the service.
     pub lifecycle: Lifecycle,

@@ -1,4 +1,4 @@
-//! The endpoints that have their own rate limit, with the limits that the vendor publishes.
+//! The endpoints of the two APIs that `amigops` uses, with the rate limits that the vendor publishes for them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ impl Endpoint {
         Self::ListContextGraphVersions,
     ];
 
-    /// Returns the name that reports use for the endpoint: a verb and a noun, such as `list services`.
+    /// Returns the name of the endpoint in reports: a verb and a noun, such as `list services`.
     pub fn label(self) -> &'static str {
         match self {
             Self::SignIn => "sign in",

@@ -1,4 +1,5 @@
-//! Types for ids and names. Each kind of id has its own type, so that kinds can't be confused.
+//! Types for ids and names. Each kind of id has its own type, so that the compiler refuses an agent's id where a
+//! service's id is expected.
 //!
 //! The format of ids depends on the API (24 hexadecimal digits on Classic, a UUID on Platform) and is not checked
 //! here. The manifest loader checks ids in files.

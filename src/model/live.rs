@@ -8,14 +8,14 @@ use super::catalog::Catalog;
 use super::ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, VersionSetName};
 use super::version_set::VersionSet;
 
-/// A live service, independent of the API.
+/// A service in the live state. The fields are the same for both APIs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveService {
     /// The service's id.
     pub id: ServiceId,
     /// The service's name, without white space at its ends.
     pub name: ServiceName,
-    /// The service's description. Empty if the response had none.
+    /// The service's description. Empty if the response contained no description.
     pub description: String,
     /// True if the service is active.
     pub active: bool,
@@ -25,8 +25,8 @@ pub struct LiveService {
     pub context_graph: ContextGraphId,
     /// The service's tags by key, including those that amigops writes.
     pub tags: BTreeMap<String, Option<String>>,
-    /// The keys that occur in more than one tag of the service. [`Self::tags`] has only one tag for each of these keys.
-    /// Repeated keys are possible only on Platform, where tags are a list.
+    /// The keys that occur in more than one tag of the service. [`Self::tags`] contains only the last tag with each of
+    /// these keys. Repeated keys are possible only on Platform, where tags are a list.
     pub repeated_tags: BTreeSet<String>,
     /// The words that speech recognition should expect, in the server's order.
     pub keyterms: Vec<String>,
@@ -34,11 +34,11 @@ pub struct LiveService {
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
     /// The Platform settings by name ([`super::settings::SERVICE`]), without null values. Empty on Classic.
     pub settings: Map<String, Value>,
-    /// True if the service belongs to the platform itself. Such a service is never changed.
+    /// True if the service belongs to the vendor's platform itself. `amigops` never changes such a service.
     pub system: bool,
-    /// The user who last changed the service, if the response contains it.
+    /// The id of the user who last changed the service, if the response contains the id.
     pub updated_by: Option<String>,
-    /// The time of the service's last change, in the response's format, if the response contains it.
+    /// The time of the service's last change, as the response contains it. `None` if the response contains no time.
     pub updated_at: Option<String>,
 }
 
@@ -53,10 +53,10 @@ pub struct BehaviorSet {
     pub applied_to: BTreeSet<ServiceId>,
 }
 
-/// The live state that planning uses.
+/// The part of the live state that a plan needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    /// All services that the user can access, active or not.
+    /// All services that the API key's user can see, active or not.
     pub services: Vec<LiveService>,
     /// The agents that were read: either all agents, or only those that were requested.
     pub agents: Catalog<AgentId>,
@@ -92,9 +92,11 @@ pub struct Lookups {
     pub agents: Need<AgentId>,
     /// The context graphs that must be read.
     pub context_graphs: Need<ContextGraphId>,
-    /// The agents whose newest version must be read to check a pin, because the list did not contain it.
+    /// The agents whose newest version must be read to check a pin, because the server's list of agents did not contain
+    /// it.
     pub versions_of_agents: BTreeSet<AgentId>,
-    /// The context graphs whose newest version must be read to check a pin, because the list did not contain it.
+    /// The context graphs whose newest version must be read to check a pin, because the server's list of context graphs
+    /// did not contain it.
     pub versions_of_context_graphs: BTreeSet<ContextGraphId>,
     /// The services whose behavior sets must be read, because the plan replaces these services.
     pub behavior_sets_of: BTreeSet<ServiceId>,

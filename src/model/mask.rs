@@ -1,15 +1,15 @@
-//! Masks secrets in strings.
+//! Masks secrets in the strings that `amigops` prints or writes to files.
 
 use std::borrow::Cow;
 use std::fmt;
 
 /// The string that is shown instead of a secret.
 const MASK: &str = "***";
-/// The minimum length of a secret that is masked. Shorter secrets are not real (the sandbox's key is a word), and
-/// masking them would remove words from a report.
+/// The minimum length of a secret that is masked, in bytes. Shorter keys are not real secrets (the sandbox's key is a
+/// word), and masking them would remove ordinary words from a report.
 const SHORTEST_SECRET: usize = 8;
-/// The minimum length of a part of a secret that is masked. Such parts occur next to a cut, which is a place where a
-/// report has shortened a text.
+/// The minimum length of a part of a secret that is masked, in bytes. If a report shortens a text in the middle of a
+/// secret, the other part of the secret is left next to the `…`.
 const SHORTEST_PART: usize = 6;
 /// The character that reports write where they shorten a text.
 const CUT: char = '…';
@@ -36,13 +36,13 @@ impl<S: AsRef<str>> FromIterator<S> for Secrets {
 }
 
 impl Secrets {
-    /// Adds a secret, unless it is too short.
+    /// Adds a secret, and its forms in the encodings of reports. Ignores a secret that is too short.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
         if secret.len() < SHORTEST_SECRET {
             return;
         }
-        // Plain, and as encoded in JSON, HTML, a URL and a workflow command.
+        // The secret itself, and its encoded forms in JSON, in HTML, in a URL and in a GitHub workflow command.
         let json = serde_json::Value::from(secret).to_string();
         let html =
             secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
@@ -56,8 +56,8 @@ impl Secrets {
         self.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     }
 
-    /// Returns the text with every secret masked, and also every part of a secret next to a place where a report has
-    /// cut the text.
+    /// Returns the text with every secret masked. Also masks a part of a secret next to a `…`, where a report has
+    /// shortened the text.
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
         for secret in self.texts.iter().filter(|secret| text.contains(secret.as_str())) {
@@ -74,7 +74,8 @@ impl Secrets {
     }
 }
 
-/// Masks the parts of a secret directly before and after each cut (`…`). Returns `None` if there is nothing to mask.
+/// Masks the parts of a secret directly before and after each `…`, where a report has shortened the text. Returns
+/// `None` if there is nothing to mask.
 fn mask_parts(text: &str, secret: &str) -> Option<String> {
     let pieces: Vec<&str> = text.split(CUT).collect();
     let last = pieces.len() - 1;
@@ -102,16 +103,16 @@ fn mask_parts(text: &str, secret: &str) -> Option<String> {
     found.then_some(out)
 }
 
-/// Returns the length of the longest beginning of the text that is a part of the secret. Returns `None` if it is too
-/// short to be masked.
+/// Returns the length in bytes of the longest beginning of the text that also occurs in the secret. Returns `None` if
+/// this beginning is too short to be masked.
 fn head(text: &str, secret: &str) -> Option<usize> {
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let length = ends.take_while(|end| secret.contains(&text[..*end])).last()?;
     (length >= SHORTEST_PART).then_some(length)
 }
 
-/// Returns the length of the longest end of the text that is a part of the secret. Returns `None` if it is too short to
-/// be masked.
+/// Returns the length in bytes of the longest end of the text that also occurs in the secret. Returns `None` if this
+/// end is too short to be masked.
 fn tail(text: &str, secret: &str) -> Option<usize> {
     let starts = text.char_indices().rev().map(|(at, _)| at);
     let start = starts.take_while(|start| secret.contains(&text[*start..])).last()?;

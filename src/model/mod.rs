@@ -1,6 +1,7 @@
 //! The shared data types: ids, the desired state, the live state, and the project's rules.
 //!
-//! This module has no I/O, no clock and no async code. All types compare, sort and print the same on every run.
+//! This module has no I/O, no clock and no async code. So comparing, sorting and printing values of these types gives
+//! the same result in every run.
 
 mod api;
 mod catalog;

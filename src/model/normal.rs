@@ -1,4 +1,5 @@
-//! Compares values by their meaning, so that two forms of the same value never look like a change.
+//! Compares JSON values by their meaning, so that a plan does not show a change if only the form of a value differs.
+//! Also creates and applies merge patches.
 
 use serde_json::{Map, Number, Value};
 
@@ -26,8 +27,9 @@ pub fn same_json(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Returns true if an integer and a float, or two floats, are exactly equal. Rounding an integer beyond 2^53 to a float
-/// could make different numbers look equal, so the float is also compared as an integer.
+/// Returns true if two JSON numbers, each an integer or a float, are exactly equal. An integer beyond 2^53 may be
+/// rounded when it is converted to a float, which would make different numbers look equal. So the float is also
+/// converted to an integer and compared.
 fn is_same_number(a: &Number, b: &Number) -> bool {
     let is_exactly = |float: &Number, whole: i128| {
         float.as_f64().is_some_and(|float| float == whole as f64 && float as i128 == whole)
@@ -60,8 +62,8 @@ pub fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<Str
     result
 }
 
-/// Applies a JSON merge patch (RFC 7396) to an object, and returns the result. Members that are not in the patch stay,
-/// a null removes a member, objects are merged member by member, and every other value is replaced.
+/// Applies a JSON merge patch (RFC 7396) to the object `under`, and returns the result. Members that are not in the
+/// patch stay, a null removes a member, objects are merged member by member, and every other value is replaced.
 pub fn merged(under: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
     let mut result = under.clone();
     for (key, value) in patch {

@@ -1,4 +1,4 @@
-//! The project's rules for all its services.
+//! The rules of a project that apply to all its services: ownership, guardrails and removals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -39,8 +39,8 @@ impl Ownership {
         tags.get(&self.tag).is_some_and(|value| value.as_deref() == Some(self.value.as_str()))
     }
 
-    /// Returns the ownership value of the other project that owns a service with these tags, or `None` if there is
-    /// none.
+    /// Returns the ownership value of the other project that owns a service with these tags. Returns `None` if this
+    /// project or no project owns the service.
     pub fn other_owner<'a>(&self, tags: &'a BTreeMap<String, Option<String>>) -> Option<&'a str> {
         let value = tags.get(&self.tag)?.as_deref()?;
         (value != self.value).then_some(value)
@@ -60,8 +60,8 @@ impl Ownership {
 /// The maximum number of removals in one plan: retired services plus deleted version sets.
 ///
 /// Services that a manifest deactivates (`active: false`) don't count: that change is declared, and easy to revert. The
-/// limit applies to removals that happen because something is *absent* from the manifests. A wrong pattern or a lost
-/// file can also cause such removals.
+/// limit applies to removals that happen because something is *absent* from the manifests. A wrong file pattern or a
+/// lost file can cause such removals by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum MaxRemovals {
     /// At most this number of removals.
@@ -79,7 +79,8 @@ impl MaxRemovals {
     pub fn of(self, owned: usize) -> usize {
         match self {
             Self::Count(count) => count,
-            // Floating-point results of whole numbers (29% of 100) may be slightly too small.
+            // The floating-point result may be slightly too small even if the exact result is a whole number (29% of
+            // 100).
             Self::Percent(percent) => (owned as f64 * percent / 100.0 + 1e-9).floor() as usize,
         }
     }

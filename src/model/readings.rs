@@ -1,8 +1,8 @@
 //! Merges the results of two readings of the list of all services.
 //!
-//! A list is read page by page. If it changes in the meantime, a reading can miss an existing service. The second
-//! reading has the newest state. A service that only the first reading has was either deleted, or missed by the second
-//! one. To find out, the service is read by its id.
+//! A list is read page by page. If another client changes the list in the meantime, a reading can miss an existing
+//! service. The second reading has the newest state. If only the first reading contains a service, the service was
+//! either deleted, or missed by the second reading. To find out which, the service is read by its id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ pub fn only_in_first(first: &[LiveService], second: &[LiveService]) -> BTreeSet<
     first.iter().map(|service| &service.id).filter(|id| !there.contains(id)).cloned().collect()
 }
 
-/// Returns all services that the two readings found, ordered by id. These are the services of the second reading, and
-/// those of the first reading that still existed when they were read by id.
+/// Returns all services that still exist according to the two readings, ordered by id. These are the services of the
+/// second reading, and `found_by_id`: services of the first reading that still existed when they were read by id.
 pub fn merge_readings(second: Vec<LiveService>, found_by_id: Vec<LiveService>) -> Vec<LiveService> {
     let all = found_by_id.into_iter().chain(second);
     let by_id: BTreeMap<ServiceId, LiveService> = all.map(|service| (service.id.clone(), service)).collect();
@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn services_of_the_first_read_only_come_from_the_read_by_id() {
-        // First read, second read, ids to read, services found by id, and the result.
+        // Each row contains the first reading, the second reading, the ids to read, the services found by id, and the
+        // result.
         for (first, second, asked, found, merged) in [
             ("", "", "", "", ""),
             ("1=A 2=B", "2=B 1=A", "", "", "1=A 2=B"),

@@ -55,7 +55,7 @@ pub enum Kind {
 /// The server's default for a missing field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Default {
-    /// No default: the workspace's setting applies.
+    /// The field has no default of its own: the workspace's setting applies.
     Nothing,
     /// A default that is `true` or `false`.
     Boolean(bool),
@@ -195,7 +195,7 @@ const ESCALATION: Kind = Kind::Object(&[always(
     "the action",
 )]);
 
-/// The fields of `escalation_policy`: the actions that follow when the engine stops a conversation.
+/// The fields of `escalation_policy`: the actions that follow when the vendor's engine stops a conversation.
 pub const ESCALATION_POLICY: &[SettingField] = &[
     always(
         "context_window_exhaustion",
@@ -279,7 +279,8 @@ pub const SERVICE: &[SettingField] = &[
         Kind::Object(VOICE_CONFIG),
         "the voice pipeline; overrides the workspace's settings",
     ),
-    // Without a policy, every action is the operator, so no policy equals a policy of defaults.
+    // If a service has no escalation policy, every action is `operator`. So a missing policy equals a policy in which
+    // every field has its default.
     SettingField {
         name: "escalation_policy",
         kind: Kind::Object(ESCALATION_POLICY),
@@ -354,8 +355,8 @@ fn missing_in(kind: &Kind, value: &Value) -> Vec<String> {
     }
 }
 
-/// Returns the values without the fields that are null. This is the form of requests and responses. Keeps null in a map
-/// whose keys the user chooses, because null is a value there.
+/// Returns the values without the fields that are null. Requests are sent in this form, and responses are converted to
+/// it. Keeps null in a map whose keys the user chooses, because null is a value there.
 pub fn without_unset(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, value) in values {

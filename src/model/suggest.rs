@@ -1,4 +1,4 @@
-//! Suggestions for unknown names.
+//! Suggests a known name that is similar to an unknown name.
 
 /// Returns the candidate that is most similar to a name, or `None` if no candidate is similar enough.
 pub fn did_you_mean<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {

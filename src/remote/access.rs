@@ -46,21 +46,21 @@ impl Credentials {
     }
 }
 
-/// Receives notifications about requests, which are used for progress output and logs.
+/// Receives notifications about requests. They are used for progress output, logs and statistics.
 pub trait RequestObserver: Send + Sync {
-    /// Called when a request waits for the limit of its endpoint. `limit` is the number of requests a minute, if the
-    /// server returns it.
+    /// Called when a request has to wait because of the rate limit of its endpoint. `limit` is the number of requests
+    /// that the endpoint allows, normally per minute, or `None` if it is not known.
     fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>);
     /// Called when a request failed and will be sent again after `wait`.
     fn on_retry(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
-    /// Called when the outcome of a request is unknown. The caller of the request checks whether it was applied before
-    /// sending it again.
+    /// Called when the outcome of a request is unknown. Before the request is sent again, its caller checks whether the
+    /// server applied it.
     fn on_ambiguous(&self, _endpoint: Endpoint, _error: &ApiError) {}
     /// Called when the server has issued a token. No output may show the token.
     fn on_sign_in(&self, _token: &str) {}
-    /// Called when a request is sent, for the first time or again.
+    /// Called each time a request is sent, retries included.
     fn on_send(&self) {}
-    /// Called when the server has answered a request.
+    /// Called when the status and headers of an answer have arrived. `took` is the time since the request was sent.
     fn on_answer(&self, method: &str, path: &str, status: u16, took: Duration);
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for StopReason {
 }
 
 /// A handle that cancels a run, and shows whether the run was cancelled. After a cancellation, waits end at once, and
-/// requests in flight are completed.
+/// requests that were already sent are completed.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     reason: Arc<OnceLock<StopReason>>,
@@ -110,7 +110,7 @@ impl Stop {
 
     /// Waits until the run is cancelled.
     pub async fn cancelled(&self) {
-        // Registered before the check, so that a cancellation in between is not missed.
+        // Start to listen before the check, so that a cancellation between the check and the wait is not missed.
         let changed = self.changed.notified();
         if !self.is_cancelled() {
             changed.await;
@@ -129,7 +129,7 @@ pub struct Access {
     pub headers: BTreeMap<String, String>,
     /// The credentials. They must be for the same API as the client.
     pub credentials: Credentials,
-    /// The environment variables that the connection depends on.
+    /// The environment variables that affect the connection, such as the proxy.
     pub variables: ConnectionVariables,
     /// Returns the time of the wall clock.
     pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
@@ -139,10 +139,10 @@ pub struct Access {
     pub observer: Arc<dyn RequestObserver>,
     /// The handle with which the run can be cancelled.
     pub stop: Stop,
-    /// The time when the run must end. Temporary failures are retried until then. If there is no deadline, each request
-    /// has its own limit for retries.
+    /// The time when the run must end. Temporary failures are retried until that time. If there is no deadline, each
+    /// request has its own limit for retries.
     pub deadline: Option<Instant>,
-    /// The request budgets, shared by all connections of the process.
+    /// The request budgets, which keep requests within the rate limits. All connections of the process share them.
     pub budgets: Budgets,
 }
 
@@ -180,13 +180,13 @@ impl Access {
         self.variables.proxy.as_ref().filter(|_| !self.is_loopback())
     }
 
-    /// Checks that the credentials belong to the API, and that they may be sent to the address. The errors do not
-    /// repeat the address, which may contain a secret.
+    /// Checks that the credentials belong to the API, and that they may be sent to the base URL. The errors do not
+    /// contain the base URL, because it may contain a secret.
     ///
     /// # Errors
     ///
-    /// Fails if the scheme of the address is not `https://` (or `http://` to this machine). Also fails if the address
-    /// has a user, a password, a query or a fragment, or if the credentials belong to the other API.
+    /// Fails if the base URL does not begin with `https://` (or with `http://` and the name of this machine). Also
+    /// fails if it has a user, a password, a query or a fragment, or if the credentials belong to the other API.
     pub(super) fn check(&self, api: Api) -> Result<(), ApiError> {
         if self.credentials.api() != api {
             let (other, api) = (self.credentials.api().as_str(), api.as_str());

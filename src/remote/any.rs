@@ -48,7 +48,7 @@ impl AnyApi {
     }
 }
 
-/// Calls a method of the connection in this value, which is a connection to Classic or to Platform.
+/// Calls the same method of the [`Classic`] or [`Platform`] connection that this value contains.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match $self {

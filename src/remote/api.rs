@@ -17,12 +17,12 @@ use crate::model::{
 
 /// The read operations of an API.
 pub trait ReadApi {
-    /// Reads the list of the services that the API key's user can see. Does not read it again if another client changed
-    /// it during the reading.
+    /// Reads the list of services that the API key's user can see. Reads the list only once, even if another client
+    /// changes it during the reading ([`ServiceList::has_shifted`]).
     fn list_services(&self, listing: Listing) -> impl Future<Output = Result<ServiceList, ApiError>>;
 
-    /// Returns the services that the API key's user can see. Reads the list a second time if it changed while it was
-    /// read.
+    /// Returns the services that the API key's user can see. Reads the list a second time if another client changed it
+    /// during the first reading.
     fn services(&self, listing: Listing) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
     where
         Self: Sized,
@@ -33,8 +33,9 @@ pub trait ReadApi {
         }
     }
 
-    /// Reads the list of services twice and returns all services that were found. This is necessary for decisions that
-    /// depend on the absence of a service.
+    /// Reads the list of services twice, and returns all services that either reading found. A single reading may miss
+    /// a service if another client changes the list. So two readings are necessary before a decision that depends on
+    /// the absence of a service.
     fn services_read_twice(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
     where
         Self: Sized,
@@ -91,22 +92,22 @@ pub trait WriteApi: ReadApi + Sized {
     fn uninterruptible(&self) -> Self;
 
     /// Returns the same connection for uninterruptible requests that must end before a deadline. Every request, wait
-    /// and retry ends by then. Requests that use a reservation are retried for only a few seconds.
+    /// and retry ends by the deadline. Requests that use a reservation are retried for only a few seconds.
     fn with_deadline(&self, deadline: Instant) -> Self;
 
     /// Returns the same connection with a reservation. Requests to the reservation's endpoint first use up the reserved
     /// requests, and then wait for the rate limit.
     fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self;
 
-    /// Announces that about `count` requests to an endpoint will follow, so that they can be spread better over the
-    /// windows of the rate limit. The number may be wrong.
+    /// Announces that about `count` requests to an endpoint will follow. With this estimate, the limiter can spread
+    /// them better over the windows (periods) of the rate limit.
     fn expect_requests(&self, endpoint: Endpoint, count: u32);
 
     /// Returns the same connection without retries. It is for callers that check the live state themselves after a
     /// failure.
     fn without_retries(&self) -> Self;
 
-    /// Returns the same connection for writes that were planned for a service in the state `seen`.
+    /// Returns the same connection for writes to a service that were planned when the service was in the state `seen`.
     ///
     /// The API replaces some values as a whole, so the service is read again before such a value is written. If the
     /// service differs from `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
@@ -114,14 +115,14 @@ pub trait WriteApi: ReadApi + Sized {
 
     /// Creates a service and returns its id.
     ///
-    /// After a lost answer, the request is not sent again. The caller first checks whether it was applied
+    /// If the answer is lost, the request is not sent again. The caller must first check whether the server applied it
     /// ([`ApiError::may_have_happened`]).
     fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
 
     /// Changes a service.
     ///
-    /// After a lost answer, a change of the name is not sent again. The caller first checks whether it was applied
-    /// ([`ApiError::may_have_happened`]).
+    /// If the answer is lost, a change of the name is not sent again. The caller must first check whether the server
+    /// applied it ([`ApiError::may_have_happened`]).
     fn update_service(
         &self,
         id: &ServiceId,
@@ -149,21 +150,24 @@ pub trait WriteApi: ReadApi + Sized {
     /// Adds a service to those that a behavior set applies to. Also succeeds if the behavior set does not exist any
     /// more.
     ///
-    /// If another client changes the behavior set's list of services at the same time, that change is kept.
+    /// Before each attempt, the behavior set's list of services is read again, so that changes by other clients are
+    /// kept.
     fn apply_behavior_set(
         &self,
         id: &BehaviorSetId,
         service: &ServiceId,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Starts a conversation with a service, ends it, and returns the agent's answer.
+    /// Holds the conversation of a smoke test with a service, and returns the agent's answer. The caller compares the
+    /// answer with [`SmokeTest::expect`].
     fn converse(&self, id: &ServiceId, test: &SmokeTest) -> impl Future<Output = Result<String, ApiError>>;
 
     /// Waits until `count` requests to an endpoint can be sent without a wait between them, and reserves them.
     ///
     /// # Errors
     ///
-    /// Fails only if the run is cancelled during the wait.
+    /// Fails if the run is cancelled during the wait, or if the connection's deadline passes. In a run without a
+    /// deadline, also fails if the endpoint has refused all requests for minutes.
     fn reserve(
         &self,
         endpoint: Endpoint,
@@ -171,8 +175,8 @@ pub trait WriteApi: ReadApi + Sized {
     ) -> impl Future<Output = Result<Arc<Reservation>, ApiError>>;
 }
 
-/// Reads the list of services again, and returns the services of both readings. Services that only the first reading
-/// contains are read by id.
+/// Reads the list of services a second time, and returns the services of both readings. `first` is the first reading.
+/// Services that only the first reading contains are read by id, to find out whether they still exist.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Reads the bodies of answers, limits their size and time, and masks our secrets in them.
+//! Reads the bodies of answers. Limits their size and the time for reading them, and masks our own secrets in them.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::mask::mask_secrets;
 use super::transport::chain;
 use crate::model::{Api, Secrets};
 
-/// An answer whose body has not been read yet.
+/// The server's answer to a request. Its body has not been read yet.
 #[derive(Debug)]
 pub(super) struct Answer {
     response: Response,
@@ -84,12 +84,12 @@ impl Answer {
         Ok(long_integers_as_texts(self.without_secrets(body)))
     }
 
-    /// Returns a part of the body in which our secrets are masked.
+    /// Returns a part of the body, with our own secrets masked in it.
     pub(super) fn without_secrets(&self, part: Vec<u8>) -> Vec<u8> {
         mask_secrets(part, &exposed(&self.secrets))
     }
 
-    /// Reads the beginning of the body of an answer with an error status, and converts the answer into an error.
+    /// Converts an answer with an error status into an error. Reads at most [`MAX_ERROR`] bytes of the body.
     pub(super) async fn into_error(mut self, api: Api, call: &Call) -> ApiError {
         let (method, path, status) = (&call.method, call.path.as_str(), self.status().as_u16());
         let mut body = Vec::new();
@@ -161,7 +161,8 @@ pub(super) fn parse_error(call: &Call, error: &serde_json::Error) -> ApiError {
             (text, "another server may be answering at this address: check `base_url:`")
         }
     };
-    // Well-formed JSON without the expected fields will be the same the next time.
+    // If the answer is valid JSON without the expected fields, another attempt would return the same, so it is not
+    // retried.
     let is_reproducible = error.is_data() || is_deep;
     let cause = if is_reproducible { FailureCause::Unexpected } else { FailureCause::Malformed };
     let message = format!("the answer can't be read: {what}");
@@ -183,7 +184,7 @@ mod tests {
     use crate::model::Endpoint;
     use crate::remote::send::REQUEST_TIMEOUT;
 
-    /// The body of an answer that sends one byte a second and never ends.
+    /// The body of an answer that consists of one byte each second, and never ends.
     struct SlowBody(Pin<Box<Sleep>>);
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -1,8 +1,8 @@
 //! The limits for the answers that are read, and the errors for answers that exceed them.
 //!
-//! A server can be faulty, compromised, or not the API at all. Whatever the server sends, a run ends, and its memory
-//! fits a small machine. Each limit is far above the needs of any known organization: the largest has about 50,000
-//! services.
+//! A server can be faulty, compromised, or not the API at all. Because of these limits, a run ends and does not need
+//! much memory, whatever the server sends. Each limit is far above the needs of any known organization: the largest has
+//! about 50,000 services.
 
 use std::time::Duration;
 
@@ -14,16 +14,17 @@ const MEGABYTE: usize = 1 << 20;
 
 /// The maximum number of bytes of one answer. A page has at most 100 services, so each of them may have 160 kB.
 pub(super) const MAX_ANSWER: usize = 16 * MEGABYTE;
-/// The maximum number of bytes of the answer to a sign-in. A real answer has about 2,000.
+/// The maximum number of bytes of the answer to a sign-in. A real answer has about 2,000 bytes.
 pub(super) const MAX_SIGN_IN: usize = 64 << 10;
 /// The maximum number of bytes of a token. Servers refuse longer values in a header.
 pub(super) const MAX_TOKEN: usize = 16 << 10;
-/// The maximum number of bytes that are read of an error answer. Error messages are cut to far fewer bytes.
+/// The maximum number of bytes that are read from the body of an error answer. The message that is shown is much
+/// shorter.
 pub(super) const MAX_ERROR: usize = 64 << 10;
 /// The maximum number of bytes of the answer to one turn of a conversation.
 pub(super) const MAX_TURN: usize = MEGABYTE;
 
-/// The maximum memory of one parsed answer, in bytes. 100 services of 100 kB need a fifth of it.
+/// The maximum memory of one parsed answer, in bytes. A page of 100 services of 100 kB each needs a fifth of it.
 pub(super) const MAX_ANSWER_MEMORY: usize = 256 * MEGABYTE;
 /// The maximum memory that one list may use after it is parsed, in bytes.
 pub(super) const MAX_LIST_MEMORY: usize = 1024 * MEGABYTE;
@@ -39,9 +40,9 @@ pub(super) const MAX_CONTINUATION: usize = 4 << 10;
 /// The maximum time for reading one list. At the published 50 requests a minute, 50,000 services take 50 minutes.
 pub(super) const MAX_LIST_TIME: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The maximum number of bytes of a conversation's answer. A smoke test needs only one message of the agent.
+/// The maximum number of bytes that are received in one conversation. A smoke test needs only one message of the agent.
 pub(super) const MAX_CONVERSATION: usize = 16 * MEGABYTE;
-/// The maximum number of bytes of one event of a conversation.
+/// The maximum number of bytes of one event of a conversation. Each event is one line of the answer.
 pub(super) const MAX_LINE: usize = MEGABYTE;
 /// The maximum number of events in a conversation. An answer of the agent consists of about a hundred events.
 pub(super) const MAX_EVENTS: usize = 100_000;

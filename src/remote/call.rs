@@ -10,7 +10,8 @@ use crate::model::Endpoint;
 pub(super) struct Call {
     pub(super) endpoint: Endpoint,
     pub(super) method: Method,
-    /// The path below the base URL. A slash at the end of the path is significant.
+    /// The path below the base URL. A slash at the end must be kept, because the server distinguishes paths with and
+    /// without it.
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
@@ -26,7 +27,7 @@ impl Call {
         Self { query, ..Self::new(endpoint, Method::GET, path, None) }
     }
 
-    /// Creates a request that has the same effect if it is sent twice.
+    /// Creates a request that is marked as repeatable: sending it twice has the same effect as sending it once.
     pub(super) fn new(endpoint: Endpoint, method: Method, path: String, body: Option<Value>) -> Self {
         Self {
             endpoint,

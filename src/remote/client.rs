@@ -18,7 +18,7 @@ use super::token::{Token, TokenStore};
 use super::transport::Transport;
 use crate::model::{Api, Endpoint};
 
-/// A connection to one organization or workspace. Clones share the token and the limits.
+/// A connection to one organization or workspace. Clones share the token and the request budgets.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     sender: Sender,
@@ -67,7 +67,7 @@ impl Client {
         self.with(|sender| sender.reservation = Some(Arc::clone(reservation)))
     }
 
-    /// Announces that `count` requests to an endpoint will follow, so that the rate limit can be used better.
+    /// Announces that about `count` requests to an endpoint will follow, so that the limiter can spread them better.
     pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
         self.sender.expect_requests(endpoint, count);
     }
@@ -90,8 +90,8 @@ impl Client {
         format!("/v1/{}/{rest}", segment(&self.access().organization))
     }
 
-    /// Sends a request whose answer may be empty. Any other answer must be JSON: an HTML page, for example, does not
-    /// come from the API, and is an error.
+    /// Sends a request whose answer is not used. The answer must be empty or JSON. An HTML page, for example, is an
+    /// error, because it does not come from the API.
     pub(super) async fn call_unit(&self, call: &Call) -> Result<(), ApiError> {
         self.call(call, parse_nothing).await
     }
@@ -127,8 +127,9 @@ impl Client {
         }
     }
 
-    /// Like [`Self::call`], but builds the request again for each attempt, because the state on which it is based may
-    /// have changed. Returns `None` if `build` returns no request.
+    /// Like [`Self::call`], but calls `build` to build the request again for each attempt, because the live state on
+    /// which the request is based may have changed. Returns `None` if `build` returns `None`, which means that nothing
+    /// needs to be sent.
     pub(super) async fn call_rebuilding_request<T>(
         &self,
         build: impl AsyncFn() -> Result<Option<Call>, ApiError>,
@@ -169,7 +170,7 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            // Only a token can be renewed. A refused key stays refused.
+            // Only the token of the Classic API can be renewed. The key of the Platform API would be refused again.
             if failed.error.cause != FailureCause::Status(401)
                 || state.token_renewed
                 || self.api() != Api::Classic
@@ -181,8 +182,8 @@ impl Client {
         }
     }
 
-    /// Returns a token. Fails if the sign-in does not end before the deadline, even if another request began the
-    /// sign-in.
+    /// Returns a token. `refused` is the token that the server has just refused, if there is one. Fails if the sign-in
+    /// does not end before the deadline, even if another request started the sign-in.
     async fn token(&self, call: &Call, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, FailedAttempt> {
         let token = self.tokens.token(&self.sender, refused);
         let token = match self.sender.deadline {
@@ -194,7 +195,7 @@ impl Client {
         token.map_err(FailedAttempt::permanent)
     }
 
-    /// Waits before the caller sends a failed request again.
+    /// Reports a retry to the observer, and waits until the caller may send the failed request again.
     pub(super) async fn wait_before_retry(
         &self,
         call: &Call,

@@ -18,15 +18,16 @@ pub enum FailureCause {
     Lost,
     /// The answer is not JSON, or is cut off.
     Malformed,
-    /// The answer is not what the API specifies.
+    /// The answer could be read, but is not an answer that the API specifies.
     Unexpected,
     /// The server accepted the request, but its answer shows that not all of the request was applied.
     NotApplied,
-    /// The request was not sent, because the service has changed since the caller read it.
+    /// The request was not sent, because another client has changed the service since the caller read it.
     Moved,
     /// The request was not sent, because the run was cancelled.
     Interrupted,
-    /// A problem on our side, such as wrong credentials or a wrong address. Nothing was sent.
+    /// The request was not sent, because of a problem on our side, such as a wrong address or credentials for the wrong
+    /// API.
     Setup,
 }
 
@@ -51,9 +52,9 @@ pub(super) struct ErrorAnswer<'a> {
 /// The error of a failed request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ApiError {
-    /// The HTTP method of the request. Empty if nothing was sent.
+    /// The HTTP method of the request. Empty if the error does not concern a certain request.
     pub method: String,
-    /// The path of the request. Empty if nothing was sent.
+    /// The path of the request. Empty if the error does not concern a certain request.
     pub path: String,
     /// The reason why the request failed.
     pub cause: FailureCause,
@@ -92,7 +93,7 @@ impl ApiError {
         }
     }
 
-    /// Creates the error for a problem that occurred before any request was sent.
+    /// Creates the error for a problem that prevents a request from being sent.
     pub fn setup(message: impl Into<String>) -> Self {
         Self {
             method: String::new(),
@@ -127,8 +128,8 @@ impl ApiError {
 
     /// Creates an error from an answer with an error status.
     ///
-    /// Masks `secrets`, which a server or a proxy may have repeated. They are masked before the text is cut, because a
-    /// secret that was cut could not be found.
+    /// Masks `secrets` in the message, because a server or a proxy may repeat them. They are masked before a long
+    /// message is shortened, because a part of a secret would not be recognized.
     pub(super) fn from_answer(
         api: Api,
         method: &Method,
@@ -150,7 +151,8 @@ impl ApiError {
 /// Returns the hint for an error status, or `None` if there is no hint for it.
 fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<String> {
     let home = api.home_noun();
-    // A request about the whole organization or workspace, not about one service: a list, or the sign-in.
+    // `is_list` is true if the request is about the whole organization or workspace (a list, or the sign-in), not about
+    // one service.
     let (is_list, is_turn) = match api {
         Api::Classic => (*method == Method::GET || path.ends_with("/signin_with_api_key"), false),
         Api::Platform => (
@@ -210,7 +212,7 @@ const MAX_MESSAGE: usize = 2_000;
 /// The maximum number of characters of a path in an error, which may contain an id from the server.
 pub(super) const MAX_PATH: usize = 500;
 
-/// Returns the text, cut to at most `max` characters.
+/// Returns the text. If it has more than `max` characters, shortens it to `max` characters and `…`.
 pub(super) fn truncate(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -220,8 +222,8 @@ pub(super) fn truncate(text: &str, max: usize) -> String {
 
 /// Returns the message of an error answer, with its error code and request id.
 ///
-/// The framework of the servers (FastAPI) writes the message into the field `detail`, as a string or as a list of
-/// problems with their places.
+/// The framework of the servers (FastAPI) writes the message into the field `detail`. It is a string, or a list of
+/// problems, each with the path of a field.
 fn parse_server_message(status: u16, text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let detail = json.as_ref().and_then(|json| json.get("detail"));
@@ -261,7 +263,8 @@ fn parse_server_message(status: u16, text: &str) -> String {
 /// The maximum number of characters of a request id or an error code.
 const MAX_ID: usize = 100;
 
-/// Returns the `error_code` and `request_id` of an error answer. Leaves out those that the answer does not have.
+/// Returns the `error_code` and the `request_id` of an error answer, as words for the message. Leaves out a field that
+/// the answer does not have.
 fn error_ids(error: &Value) -> Vec<String> {
     let text = |key: &str| -> Option<String> {
         match error.get(key)? {
@@ -276,7 +279,7 @@ fn error_ids(error: &Value) -> Vec<String> {
 }
 
 /// Formats one problem from an answer with status 422, such as `tags.0: too long`. Leaves out `body` or `query` at the
-/// beginning of the problem's place.
+/// beginning of the field's path.
 fn field_problem(problem: &Value) -> String {
     let message = problem.get("msg").and_then(Value::as_str).unwrap_or("invalid");
     let place: Vec<String> = problem
@@ -356,7 +359,8 @@ mod tests {
             error.hints.join(" ")
         };
         let platform = |method, path, status| of(Api::Platform, method, path, status);
-        // The sender adds the hint for 401, because it knows the variables.
+        // There is no hint for status 401 here: the sender adds it, because it knows the names of the environment
+        // variables.
         assert_eq!(of(Api::Classic, Method::GET, "/v1/o/service/", 401), "");
         assert!(platform(Method::GET, "/v1/w/services", 404).contains("`workspace:`"));
         assert!(platform(Method::GET, "/v1/w/services/s", 404).contains("the service may have been removed"));

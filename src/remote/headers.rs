@@ -6,12 +6,13 @@ use reqwest::header::HeaderMap;
 
 use super::limits::RateLimitHeaders;
 
-/// The maximum difference between our clock and the server's that is ignored. The header `Date` has only whole seconds.
+/// The maximum difference between our clock and the server's clock that is ignored. Small differences are normal,
+/// because the header `Date` has only whole seconds.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
-/// The maximum time until a reset of the limit. Longer times are shortened to it, so that a wrong clock does not delay
-/// the run for long.
+/// The maximum time until the rate limit is reset. Longer times are shortened to this time, so that a wrong clock does
+/// not delay the run for long.
 const MAX_RESET: Duration = Duration::from_secs(120);
-/// The maximum `Retry-After` in seconds. Longer times are shortened to it.
+/// The maximum value of `Retry-After`, in seconds. Longer times are shortened to this value.
 const MAX_RETRY_AFTER_SECONDS: f64 = 86_400.0;
 
 /// Returns the value of a header, or `None` if the header is missing or its value is not visible ASCII.
@@ -31,7 +32,8 @@ pub(super) fn server_time(headers: &HeaderMap, ours: SystemTime) -> SystemTime {
     if difference > CLOCK_TOLERANCE { date } else { ours }
 }
 
-/// Returns the rate limit in the headers of an answer, or `None` if the headers are missing or invalid.
+/// Returns the rate limit in the headers of an answer, or `None` if the headers are missing or invalid. `now` is the
+/// time of the server's clock.
 pub(super) fn parse_rate_limit(headers: &HeaderMap, now: SystemTime) -> Option<RateLimitHeaders> {
     let number =
         |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
@@ -46,7 +48,8 @@ pub(super) fn parse_rate_limit(headers: &HeaderMap, now: SystemTime) -> Option<R
     })
 }
 
-/// Returns how long the `Retry-After` header asks to wait, or `None` if the header is missing or invalid.
+/// Returns how long the `Retry-After` header asks to wait, or `None` if the header is missing or invalid. `now` is the
+/// time of the server's clock.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     parse_retry_after(header(headers, "retry-after")?, now)
 }

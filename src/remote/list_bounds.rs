@@ -1,4 +1,4 @@
-//! Limits for a list that is read page by page. They detect a list that never ends.
+//! Checks the limits for a list that is read page by page. The limits detect a list that never ends.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub(super) struct ListBounds<'a> {
     empty_pages: usize,
     entries: usize,
     memory: usize,
-    /// The continuation tokens of all pages so far. There are at most [`MAX_PAGES`] tokens, each of at most
+    /// The continuation tokens of all pages so far. They need little memory: at most [`MAX_PAGES`] tokens of at most
     /// [`MAX_CONTINUATION`] bytes.
     tokens: BTreeSet<String>,
 }
@@ -58,12 +58,13 @@ impl<'a> ListBounds<'a> {
         Err(bound_exceeded(&Method::GET, self.path, format!("{problem}; {} pages were read", self.pages)))
     }
 
-    /// Converts the token of the next page into the string that the next request contains.
+    /// Converts the token of the next page, as the server returned it, into the string that the request for that page
+    /// contains.
     ///
     /// # Errors
     ///
-    /// Fails if the token is missing, or if an earlier page had the same token. So an incomplete list is never used as
-    /// if it were complete.
+    /// Fails if the token is missing or too long, or if an earlier page had the same token. Otherwise, an incomplete
+    /// list would be used as if it were complete.
     pub(super) fn next_token(&mut self, token: Option<&Value>) -> Result<String, ApiError> {
         let wrong = |message: &str| {
             ApiError::new(&Method::GET, self.path, FailureCause::Unexpected, message)

@@ -1,8 +1,9 @@
 //! Protects integers of more than 64 bits from being rounded.
 //!
-//! JSON allows integers of any length, and servers in Python keep them. If they were parsed here, they would become the
-//! nearest float. A write that contains the whole version set would then change them. So they are replaced by strings
-//! before they are parsed, and a request that contains such a string is not sent.
+//! JSON allows integers of any length, and servers in Python store them exactly. Our JSON parser would round such an
+//! integer to the nearest float. A write that contains the whole version set would then change the integer on the
+//! server. So each of these integers is replaced by a string before the answer is parsed, and a request that contains
+//! such a string is not sent.
 
 /// The beginning of the string that replaces an integer of more than 64 bits.
 const MARK: &str = "<integer of more than 64 bits: ";
@@ -16,8 +17,8 @@ pub(super) fn contains_long_integer(body: &str) -> bool {
     body.contains(MARK)
 }
 
-/// Replaces the integers of a JSON document that have more than 64 bits with strings. Changes nothing else, and changes
-/// nothing in a document that is not JSON.
+/// Returns a JSON document with each integer of more than 64 bits replaced by a string. Everything else stays
+/// unchanged, and so does a document that is not JSON.
 pub(super) fn long_integers_as_texts(document: Vec<u8>) -> Vec<u8> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -51,7 +52,7 @@ pub(super) fn long_integers_as_texts(document: Vec<u8>) -> Vec<u8> {
     out
 }
 
-/// Returns the position after the end of a JSON string. `at` is the position after its first quote.
+/// Returns the position after the closing quote of a JSON string. `at` is the position after its opening quote.
 fn end_of_text(document: &[u8], mut at: usize) -> usize {
     while let Some(next) = memchr::memchr2(b'"', b'\\', document.get(at..).unwrap_or_default()) {
         at += next;

@@ -18,14 +18,15 @@ pub(super) fn contains_mask(body: &str) -> bool {
     body.contains(DATA_MASK)
 }
 
-/// Masks secrets in a JSON document.
+/// Returns a JSON document with each secret replaced by [`DATA_MASK`].
 pub(super) fn mask_secrets(mut bytes: Vec<u8>, secrets: &[&str]) -> Vec<u8> {
     let secrets = secrets.iter().filter(|secret| secret.len() >= MIN_SECRET_LENGTH);
     let secrets: Vec<&[u8]> = secrets.map(|secret| secret.as_bytes()).collect();
     if secrets.is_empty() {
         return bytes;
     }
-    // Some encoders escape `/`, `+` or `-` without need. Unescape them to find secrets there.
+    // Some JSON encoders escape `/`, `+` or `-`, although JSON does not require it. Unescape these characters, so that
+    // secrets that contain them are found.
     if find(&bytes, b"\\/").is_some() || find(&bytes, b"\\u00").is_some() {
         let plain = unescaped(&bytes);
         if secrets.iter().any(|secret| find(&plain, secret).is_some()) {

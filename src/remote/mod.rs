@@ -1,8 +1,8 @@
-//! The two APIs over HTTP: reading, writing, sign-in, limits, retries.
+//! The clients of the two APIs over HTTP: reading, writing, sign-in, rate limits and retries.
 //!
 //! A command that only plans gets a [`ReadApi`], which can't write. Only `apply` gets a [`WriteApi`].
 //!
-//! Each layer uses only those below it:
+//! Each layer uses only the layers below it:
 //!
 //! ```text
 //! any                      one type for both APIs
@@ -11,8 +11,8 @@
 //! client                   one request with a token and retries
 //! token                    the sign-in
 //! retry_loop               waits between attempts; `retry_policy` decides
-//! send                     one attempt: limits, deadline, masked secrets
-//! limits, transport, body  budgets, connections, bounded answers
+//! send                     one attempt: rate limits, deadline, masked secrets
+//! limits, transport, body  request budgets, connections, answers of limited size
 //! ```
 
 mod access;

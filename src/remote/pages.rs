@@ -1,5 +1,5 @@
-//! Reads lists page by page. Detects if another client changed a list while it was read, so that entries moved to other
-//! pages (the list shifted).
+//! Reads lists page by page. Detects whether a list shifted: another client changed it during the reading, so that
+//! entries moved to other pages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,8 +73,8 @@ pub(super) struct Reading<T> {
     pub(super) total: Option<u64>,
 }
 
-/// Detects that a list shifts while its pages are read: entries move to other pages, because another client changes
-/// the list. Then an entry may be missed or read twice.
+/// Detects that a list shifts while its pages are read: entries move to other pages, because another client changes the
+/// list. In that case, an entry may be missed or read twice.
 #[derive(Default)]
 struct ShiftDetector {
     ids: BTreeSet<String>,
@@ -98,7 +98,7 @@ impl ShiftDetector {
         self.items += ids.len();
         self.ids.extend(ids);
         self.totals.extend(total);
-        // Numeric tokens are offsets or positions in an order, so they grow.
+        // A token that is a number is an offset or a position in a sorted list, so it must grow from page to page.
         let number = |token: &Value| token.as_u64().or_else(|| token.as_str()?.parse().ok());
         if let Some(token) = next.filter(|_| has_more).and_then(number) {
             self.token_decreased |= self.token.is_some_and(|before| token <= before);
@@ -107,8 +107,8 @@ impl ShiftDetector {
     }
 
     /// Returns true if the list shifted while it was read. This is the case if pages overlap, if the total changed or
-    /// differs from the number of items, if a token decreased, or if a page was too short. Short pages are accepted
-    /// from a server that returns the right total.
+    /// differs from the number of items, if a token did not grow, or if a page other than the last was too short. Short
+    /// pages are accepted if the server returns a total, and it is right.
     fn has_shifted(&self) -> bool {
         let overlaps = self.ids.len() < self.items;
         let miscounts =
@@ -184,8 +184,8 @@ impl Client {
 }
 
 impl Client {
-    /// Returns the newest version of an agent or context graph. This version is the first entry of the list of
-    /// versions.
+    /// Returns the newest version of an agent or context graph: the first entry of the list of versions. `filter` is
+    /// the query parameter that makes the server return the newest version first.
     ///
     /// # Errors
     ///
@@ -209,7 +209,8 @@ pub(super) struct VersionEntry {
 }
 
 impl ListItem for VersionEntry {
-    /// Returns an empty id. No id is needed, because only the first page of a list of versions is read.
+    /// Returns an empty string, because entries of this list have no id. None is needed: only the first page of a list
+    /// of versions is read.
     fn id(&self) -> &str {
         ""
     }
@@ -242,8 +243,8 @@ mod tests {
 
     use super::*;
 
-    /// Returns true if the pages show that the list shifted. A page of at most two items is written as `a b →2 /5`: the
-    /// items, the token of the next page, the total.
+    /// Returns true if the detector finds that a list with these pages shifted. A page has at most two items, and is
+    /// written as `a b →2 /5`: the items, the token of the next page, and the total.
     fn has_shifted(pages: &[&str]) -> bool {
         let mut check = ShiftDetector::default();
         for page in pages {
@@ -277,9 +278,9 @@ mod tests {
             // A page is too short: an item was removed.
             (&["a →2", "c"], true),
             (&["→2", "c"], true),
-            // Some servers send short pages. If the total is right, nothing is missing.
+            // Some servers send short pages. If the total equals the number of items, no item is missing.
             (&["a →1 /2", "b /2"], false),
-            // Tokens that do not grow.
+            // The tokens do not grow from page to page.
             (&["a b →4", "c d →2", "e"], true),
             (&["a b →4", "c d →4", "e"], true),
         ];

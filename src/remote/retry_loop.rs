@@ -9,13 +9,13 @@ use super::failure::{ApiError, FailureCause};
 use super::retry_policy::{self, Attempt, RetryBudget};
 use super::send::{FailedAttempt, SendLog, Sender};
 
-/// The time for which a request that uses a reservation is retried. It is short, because later steps need the same
-/// reservation.
+/// The maximum time for which a request that uses a reservation is retried. It is short, because later requests need
+/// the same reservation.
 const RESERVED_RETRY_TIME: Duration = Duration::from_secs(5);
-/// The time for which an uninterruptible request is retried if the run is cancelled or has a deadline.
+/// The maximum time for which an uninterruptible request is retried if the run was cancelled or has a deadline.
 const CANCELLED_RETRY_TIME: Duration = Duration::from_secs(60);
-/// The maximum time for which answers with status 429 to a request do not count as attempts. They don't count while the
-/// endpoint accepts other requests.
+/// The time, from a request's first answer with status 429, after which each such answer counts as an attempt. Before
+/// that, an answer does not count if the endpoint has accepted other requests since the previous one.
 const MAX_UNCOUNTED_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// The state of one request over all its attempts.
@@ -26,7 +26,8 @@ pub(super) struct RetryState {
     refused: Option<(Instant, Instant)>,
     /// True if the token was already renewed for this request.
     pub(super) token_renewed: bool,
-    /// True if the server may have carried out any attempt, regardless of the outcome of later attempts.
+    /// True if the server may have carried out the request in at least one attempt. The outcome of later attempts does
+    /// not change this.
     ambiguous: bool,
 }
 
@@ -74,7 +75,7 @@ impl RetryState {
                 wait_before_retry(sender, call, delay, &error).await
             }
             _ => Err(match retry_after.and_then(|after| retry_after_hint(sender, after, budget)) {
-                // Other hints would not help: the server has said when to come back.
+                // This hint replaces all others, because the server has said when the request can be sent again.
                 Some(hint) => ApiError { hints: vec![hint], ..error },
                 None => error,
             }),
@@ -112,7 +113,7 @@ pub(super) async fn wait_before_retry(
     }
 }
 
-/// Returns how long a request may be retried.
+/// Returns the time for which a request may be retried. `elapsed` is the time spent on the request so far.
 fn retry_budget(sender: &Sender, call: &Call, elapsed: Duration) -> RetryBudget {
     let time_left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
     if let Some(deadline) = sender.deadline {
@@ -123,7 +124,8 @@ fn retry_budget(sender: &Sender, call: &Call, elapsed: Duration) -> RetryBudget 
         };
     }
     match sender.access.deadline {
-        // The number of attempts is not bounded, but a cancelled run ends soon.
+        // The number of attempts is not limited, only the time. It is shorter if the run was cancelled or has a
+        // deadline.
         _ if sender.uninterruptible => {
             let is_ending = sender.access.deadline.is_some() || sender.access.stop.is_cancelled();
             let most = if is_ending { CANCELLED_RETRY_TIME } else { retry_policy::MAX_RETRY_TIME };
@@ -134,8 +136,8 @@ fn retry_budget(sender: &Sender, call: &Call, elapsed: Duration) -> RetryBudget 
     }
 }
 
-/// Returns the hint for a server that asks for a longer wait than the request has time for. Returns `None` if there is
-/// enough time.
+/// Returns the hint for the case that the server asks for a wait of `after`, but the request has less time than that.
+/// Returns `None` if there is enough time.
 fn retry_after_hint(sender: &Sender, after: Duration, budget: RetryBudget) -> Option<String> {
     let minutes = after.as_secs().div_ceil(60);
     let asked = match after.as_secs() {

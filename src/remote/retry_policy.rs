@@ -1,4 +1,4 @@
-//! Decides whether and when a failed request is sent again. The functions only compute, and do not wait.
+//! Decides whether and when a failed request is sent again. This module only computes the delay: `retry_loop` waits.
 
 use std::time::Duration;
 
@@ -13,25 +13,26 @@ pub(super) struct Attempt<'a> {
     pub(super) cause: &'a FailureCause,
     /// The number of this attempt. The first attempt has number 1.
     pub(super) number: u32,
-    /// How long the server asked to wait (`Retry-After`), if it did.
+    /// The time that the server asked to wait (`Retry-After`), if the answer contained it.
     pub(super) retry_after: Option<Duration>,
     /// The time spent on the request so far, including delays.
     pub(super) elapsed: Duration,
-    /// A random number from 0 to 1, for jitter.
+    /// A random number from 0 to 1, which varies the delay.
     pub(super) random: f64,
-    /// True if the server has answered any request of this run. Before the first answer, a wrong address is likelier
-    /// than an outage.
+    /// True if the server has answered any request of this run. Otherwise, a wrong address is more likely than an
+    /// outage, so fewer attempts are made.
     pub(super) server_reached: bool,
-    /// How long the request may be retried.
+    /// The time for which the request may be retried.
     pub(super) budget: RetryBudget,
 }
 
-/// How long a request may be retried.
+/// The time for which a request may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryBudget {
     /// The request may be retried for this total time, which does not include waits for rate limits.
     PerRequest(Duration),
-    /// The request may be retried until the run's deadline. Contains the time that is left.
+    /// The request may be retried until a deadline, with any number of attempts. Contains the time that is left until
+    /// the deadline.
     UntilDeadline(Duration),
 }
 
@@ -40,21 +41,22 @@ const MAX_ATTEMPTS: u32 = 6;
 /// The maximum number of attempts to connect to a server that was never reached, so that a wrong address is reported
 /// soon.
 const MAX_CONNECTS: u32 = 3;
-/// The maximum number of attempts if the answers are not JSON. If a proxy answers in place of the API, it will do so
-/// again.
+/// The maximum number of attempts if the answers are not JSON. Such answers may come from a proxy instead of the API,
+/// and then more attempts would not help.
 const MAX_MALFORMED: u32 = 3;
 /// The longest time that one request may take in a run without a deadline, including delays.
 pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(300);
-/// The minimum time for another attempt. If at least this much time is left before the deadline, a delay is shortened
-/// so that an attempt is possible.
+/// The minimum time for another attempt. If at least this much time is left before the deadline, the delay is shortened
+/// so that another attempt is possible.
 const MIN_TIME_TO_RETRY: Duration = Duration::from_secs(1);
 /// The longest delay if the answer has no `Retry-After`.
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
 /// Returns how long to wait before the next attempt, or `None` if there is no further attempt.
 ///
-/// After 429 or 503 every request is retried, because the server did nothing. After a lost answer or another 5xx, only
-/// requests that are safe to send twice are retried.
+/// After status 429 or 503, or if the request was not sent, every request is retried, because the server did nothing.
+/// After an answer that was lost or can't be parsed, after status 408, and after most other 5xx, only requests that are
+/// safe to send twice are retried.
 pub(super) fn retry_delay(attempt: Attempt<'_>) -> Option<Duration> {
     let allowed = match attempt.cause {
         FailureCause::NotSent | FailureCause::Status(429 | 503) => true,
@@ -80,7 +82,8 @@ pub(super) fn retry_delay(attempt: Attempt<'_>) -> Option<Duration> {
         return None;
     }
     let doubled = Duration::from_millis(250).saturating_mul(1 << attempt.number.min(10)).min(MAX_BACKOFF);
-    // Half fixed, half random: retries of several requests spread out, and none is immediate.
+    // Half of the delay is fixed, so that no retry is immediate. The other half is random, so that the retries of
+    // several requests are not sent at the same time.
     let backoff = doubled.mul_f64(0.5 + attempt.random.clamp(0.0, 1.0) / 2.0);
     // A `Retry-After` of zero is ignored, so that the server is not flooded.
     let delay = attempt.retry_after.filter(|after| !after.is_zero()).unwrap_or(match attempt.budget {

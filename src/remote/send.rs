@@ -1,4 +1,4 @@
-//! Sends one request at a time. Keeps to the rate limits and the deadline, and masks secrets in answers.
+//! Makes one attempt to send a request. Waits for the rate limit, observes the deadline, and masks secrets in answers.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,19 +20,20 @@ use super::mask::contains_mask;
 use super::transport::{Transport, TransportError};
 use crate::model::{Api, Endpoint};
 
-/// The maximum time for one request, including its whole answer. After that, the answer counts as lost.
+/// The maximum time for one request, including its whole answer. An answer that is not complete by then counts as lost.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// The maximum time for a read in a run with a deadline. It leaves time to repeat a read that hangs.
+/// The maximum time for a GET request on a connection with a deadline. If such a request hangs, there is time to send
+/// it again.
 const READ_TIMEOUT_BEFORE_DEADLINE: Duration = Duration::from_secs(20);
-/// The maximum number of tokens that are remembered in order to mask them. A run of an hour has one or two.
+/// The maximum number of tokens that are remembered in order to mask them. A run of an hour uses one or two tokens.
 const MAX_ISSUED_TOKENS: usize = 8;
 
-/// The attempts to send one request so far.
+/// The number and times of the attempts to send one request so far.
 #[derive(Debug, Default)]
 pub(super) struct SendLog {
     /// The number of times that the request was sent.
     pub(super) attempts: u32,
-    /// The time spent on the request, without waits for limits.
+    /// The time spent on the request so far, including delays between attempts, but without waits for the rate limit.
     pub(super) elapsed: Duration,
     /// The time when the request was last sent.
     pub(super) last_sent: Option<Instant>,
@@ -42,7 +43,7 @@ pub(super) struct SendLog {
 #[derive(Debug)]
 pub(super) struct FailedAttempt {
     pub(super) error: ApiError,
-    /// How long the server asked to wait (`Retry-After`), if it did.
+    /// The time that the server asked to wait (`Retry-After`), if the answer contained it.
     pub(super) retry_after: Option<Duration>,
     /// True if sending the request again would not help.
     pub(super) permanent: bool,
@@ -60,7 +61,7 @@ impl FailedAttempt {
     }
 }
 
-/// A connection to one organization or workspace. Clones share the limits.
+/// A connection to one organization or workspace, which sends single attempts. Clones share the request budgets.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     transport: Transport,
@@ -73,9 +74,10 @@ pub(super) struct Sender {
     server_reached: Arc<AtomicBool>,
     /// True if the requests are sent even if the run is cancelled.
     pub(super) uninterruptible: bool,
-    /// The deadline. After it, nothing is sent or retried, and no wait continues.
+    /// The time when all requests of this connection must have ended. After it, nothing is sent or retried, and waits
+    /// end.
     pub(super) deadline: Option<Instant>,
-    /// A number of requests to one endpoint that need not wait for its rate limit.
+    /// A reservation of requests to one endpoint, which can be sent without waiting for the endpoint's rate limit.
     pub(super) reservation: Option<Arc<Reservation>>,
     /// True if failed requests are not sent again.
     pub(super) without_retries: bool,
@@ -114,7 +116,8 @@ impl Sender {
         }
     }
 
-    /// Sends a request once, within the limits. Returns the answer if its status is a success.
+    /// Waits for the rate limit, and sends a request once. Returns the answer if its status is a success, and a failure
+    /// otherwise.
     pub(super) async fn send_once(
         &self,
         call: &Call,
@@ -140,7 +143,8 @@ impl Sender {
         }
     }
 
-    /// Records an answer. Returns the answer if its status is a success, and a failure otherwise.
+    /// Records the status, rate limit and duration of an answer. Returns the answer if its status is a success, and a
+    /// failure otherwise.
     async fn handle_response(
         &self,
         call: &Call,
@@ -222,7 +226,7 @@ impl Sender {
         }
     }
 
-    /// Announces that `count` requests to an endpoint will follow, so that the rate limit can be used better.
+    /// Announces that about `count` requests to an endpoint will follow, so that the limiter can spread them better.
     pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
         self.limiter.expect(endpoint, count);
     }
@@ -256,7 +260,7 @@ impl Sender {
         }
     }
 
-    /// Returns the maximum time for one request.
+    /// Returns the maximum time for one request, which is zero if the deadline has passed.
     fn timeout(&self, call: &Call) -> Duration {
         let Some(deadline) = self.deadline else { return REQUEST_TIMEOUT };
         let most = if call.method == Method::GET { READ_TIMEOUT_BEFORE_DEADLINE } else { REQUEST_TIMEOUT };
@@ -287,7 +291,8 @@ impl Sender {
     /// Returns the secrets to mask in the answer to a request.
     fn secrets(&self, call: &Call) -> Vec<SecretString> {
         let key = self.access.credentials.secret().clone();
-        // A sign-in may return the same token again, which must not be masked.
+        // The answer to a sign-in may contain a token that was already issued. It must not be masked, because it is
+        // needed.
         if call.endpoint == Endpoint::SignIn {
             return vec![key];
         }

@@ -27,8 +27,8 @@ impl Listing {
         }
     }
 
-    /// Returns true if the filter allows a service. Answers are filtered again with this, because some servers ignore
-    /// the filter and return all services.
+    /// Returns true if the filter allows a service. Each answer is filtered again with this function, because some
+    /// servers ignore the filter and return all services.
     pub(super) fn shows(self, service: &LiveService) -> bool {
         self == Self::All || service.active
     }
@@ -65,15 +65,17 @@ impl ServiceList {
         Self { services: by_id.into_values().collect(), has_shifted, total, listing, path }
     }
 
-    /// Returns the difference between the total of the server and the number of services in the list.
+    /// Returns how many services the list lacks, compared with the server's total. Returns 0 if the server returned no
+    /// total.
     fn missing_count(&self) -> i128 {
         self.total.map_or(0, |total| i128::from(total) - self.services.len() as i128)
     }
 
-    /// Returns true if services are still missing after two readings.
+    /// Returns true if services are still missing after two readings. `merged` is the number of services that the two
+    /// readings contain together.
     ///
-    /// If both readings lack the same number of services, the server's total includes services that it hides from this
-    /// user. In this case, none is missing.
+    /// If both readings lack the same number of services, the server's total includes services that it hides from the
+    /// API key's user. In this case, no service is missing.
     fn is_incomplete(first: &Self, second: &Self, merged: usize) -> bool {
         let is_less = second.total.is_some_and(|total| (merged as u64) < total);
         is_less && first.missing_count() != second.missing_count()
@@ -127,13 +129,14 @@ mod tests {
 
     #[test]
     fn missing_services_are_noticed_by_the_servers_count() {
-        // The services and total of the first reading, those of the second, and the number known after both.
+        // Each row contains the number of services and the server's total in the first reading, the same two numbers in
+        // the second reading, the number of services in both readings together, and true if services are missing.
         for (first, second, merged, expected) in [
             ((3, None), (3, None), 3, false),
             ((3, Some(3)), (3, Some(3)), 3, false),
             ((2, Some(3)), (3, Some(3)), 3, false),
             ((2, Some(3)), (2, Some(3)), 3, false),
-            // Services that are hidden from this user are counted but not listed.
+            // Services that are hidden from the user are included in the total, but not listed.
             ((3, Some(5)), (3, Some(5)), 3, false),
             ((4, Some(6)), (3, Some(5)), 3, false),
             ((3, Some(4)), (2, Some(4)), 3, true),

@@ -10,9 +10,10 @@ use crate::model::{BehaviorSet, Catalog, LatestVersion, Lookups, Need, ServiceId
 
 /// Reads the services, and then the data that `find_missing` asks for, until it asks for nothing more.
 ///
-/// Reads the list of services a second time if another client changed it during the first reading. Also does so if
-/// `depends_on_absence` returns true, because the plan then depends on a service being absent. Services that only the
-/// first reading contains are read by id. There is no third reading.
+/// Reads the list of services a second time if another client changed it during the first reading. Also reads it a
+/// second time if `depends_on_absence` returns true, because a single reading can miss a service, and the plan would be
+/// wrong if a service that seems absent exists. Services that only the first reading contains are read by id. There is
+/// no third reading.
 ///
 /// # Errors
 ///
@@ -79,8 +80,8 @@ async fn read_behavior_sets(
     if services.is_empty() { Ok(Vec::new()) } else { api.behavior_sets(services).await }
 }
 
-/// Sets the newest version of an agent or context graph in a catalog. Replaces `Unknown` by `None` (no version),
-/// because reading it again would not help.
+/// Sets the newest version of an agent or context graph in a catalog. Replaces `Unknown` by `None` (no version).
+/// Otherwise, the version would be requested again and again.
 fn set_latest_version<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: LatestVersion) {
     let latest = if latest == LatestVersion::Unknown { LatestVersion::None } else { latest };
     if let Some(entry) = catalog.entries.get_mut(id) {

@@ -16,15 +16,16 @@ use super::retry_loop::RetryState;
 use super::send::{FailedAttempt, Sender};
 use crate::model::Endpoint;
 
-/// The remaining lifetime at which a token is renewed. If a tenth of the token's lifetime is shorter, that is used
-/// instead.
+/// The time before a token's expiry at which the token is renewed. If a tenth of the token's lifetime is shorter than
+/// this time, the tenth is used instead.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
-/// The lifetime that is assumed if a token's expiry is unknown, or in the past by our clock. If the server refuses the
-/// token earlier, it is renewed.
+/// The lifetime that is assumed if a token's expiry is unknown, or is in the past according to our clock. If the server
+/// refuses the token earlier, the token is renewed.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
-/// The time for which the error of a failed sign-in is returned again. After that, the sign-in is attempted again.
+/// The time for which the error of a failed sign-in is also returned to other requests. After that, the sign-in is
+/// attempted again.
 const FAILURE_REUSED_FOR: Duration = Duration::from_secs(30);
-/// The hint for an answer to a sign-in that does not come from the API.
+/// The hint for an answer to a sign-in that probably does not come from the API.
 const OTHER_SERVER: &str =
     "another server may be answering at this address: check `base_url:` and the network";
 
@@ -45,15 +46,15 @@ pub(super) struct TokenStore {
 #[derive(Debug, Default)]
 struct TokenState {
     token: Option<Arc<Token>>,
-    /// The time and the error of the last sign-in. `None` if it succeeded.
+    /// The time and the error of the last sign-in if it failed, and `None` if it succeeded or was interrupted.
     failed: Option<(Instant, ApiError)>,
 }
 
 impl TokenState {
     /// Returns the error of the last sign-in if it is likely that another sign-in would fail as well.
     ///
-    /// All requests that wait for one sign-in get the same error. If the server refused the key, no further sign-in is
-    /// attempted.
+    /// Because of this, all requests that wait for the same sign-in get the same error. If the server refused the key,
+    /// no further sign-in is attempted.
     fn failure(&self) -> Option<ApiError> {
         let (at, error) = self.failed.as_ref()?;
         let is_refused = matches!(error.status(), Some(401 | 403));
@@ -104,7 +105,7 @@ struct SignedIn {
     expires_at: Option<String>,
 }
 
-/// Signs in with the headers that contain the API key, and returns the new token.
+/// Signs in with the headers in `key`, which contain the API key, its id and its user. Returns the new token.
 async fn sign_in(sender: &Sender, key: [(&'static str, &SecretString); 3]) -> Result<Token, ApiError> {
     let path = format!("/v1/{}/user/signin_with_api_key", segment(&sender.access.organization));
     let call = Call::new(Endpoint::SignIn, Method::POST, path, None);
@@ -139,7 +140,7 @@ async fn attempt_sign_in(
     let answer = sender.send_once(call, request, &mut state.log).await?;
     let body = answer.read(call, MAX_SIGN_IN).await;
     let signed_in = body.and_then(|body| {
-        // The parser's own message could quote the token, so it is left out.
+        // The parser's own message is left out, because it could quote the token.
         serde_json::from_slice::<SignedIn>(&body).map_err(|_| {
             let message = "the answer to the sign-in can't be read";
             ApiError::new(&call.method, &call.path, FailureCause::Malformed, message).hint(OTHER_SERVER)

@@ -1,4 +1,4 @@
-//! Carries requests to the server: over the network, or to a handler in this process for simulations.
+//! Transports requests to the server: over the network, or in simulations to a handler in this process.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::variables::ProxyVariable;
 /// The way in which requests reach the server.
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
-    /// Uses network connections, which clones share.
+    /// Sends requests over network connections. Clones share the connections.
     Network(Client),
-    /// Uses a request handler in this process.
+    /// Passes requests to a request handler in this process.
     #[cfg(any(test, feature = "test-support"))]
     Simulated(simulated::SimulatedTransport),
 }
 
-/// The error for a request that got no answer.
+/// The error for a request that got no answer from the server.
 #[cfg_attr(
     not(any(test, feature = "test-support")),
     allow(unreachable_pub, reason = "only simulations construct this type")
@@ -96,7 +96,7 @@ impl Transport {
         client(proxy.as_ref(), access.variables.certificates.as_deref()).map(Self::Network)
     }
 
-    /// Starts building a request.
+    /// Returns a builder for a request to this URL.
     pub(super) fn request(&self, method: Method, url: String) -> RequestBuilder {
         match self {
             Self::Network(client) => client.request(method, url),
@@ -123,17 +123,19 @@ impl Transport {
     }
 }
 
-/// Builds an HTTP client that follows no redirects. It uses the bundled certificates if the system has none.
-/// `certificates` are the names of the variables that name other trusted certificates, if they are set.
+/// Builds an HTTP client that follows no redirects. If the system has no trusted certificates, the client uses the
+/// bundled ones. `certificates` contains the names of the environment variables that set other trusted certificates, or
+/// is `None` if no such variable is set.
 ///
 /// # Errors
 ///
-/// Fails if these variables name no usable certificate.
+/// Fails if these variables lead to no usable certificate.
 fn client(proxy: Option<&reqwest::Proxy>, certificates: Option<&str>) -> Result<Client, ApiError> {
-    // Fails if it is already installed, which is fine.
+    // This returns an error if a TLS provider is already installed, which is no problem.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
-        // Without `no_proxy`, the library would read the variables itself, and ignore unusable ones.
+        // Without `no_proxy`, the library would read the proxy variables itself, and ignore unusable values without an
+        // error.
         let builder = Client::builder()
             .user_agent(concat!("amigops/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
@@ -160,7 +162,8 @@ fn client(proxy: Option<&reqwest::Proxy>, certificates: Option<&str>) -> Result<
     client.map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))
 }
 
-/// Formats the causes of an error. Leaves out the URL, which may contain a secret.
+/// Returns the causes of an error, from the outermost to the innermost, separated by colons. Leaves out the URL, which
+/// may contain a secret.
 pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut parts = Vec::new();
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
@@ -198,7 +201,8 @@ pub(super) mod simulated {
     /// A transport to a request handler in this process.
     #[derive(Clone)]
     pub(in crate::remote) struct SimulatedTransport {
-        /// The builder of requests. It is shared, because building an HTTP client takes milliseconds.
+        /// The HTTP client that builds the requests. All simulations share it, because creating an HTTP client takes
+        /// milliseconds.
         pub(in crate::remote) client: Client,
         handler: Arc<dyn RequestHandler>,
     }

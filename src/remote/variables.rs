@@ -1,5 +1,5 @@
-//! The environment variables that a connection depends on, and the messages about them. The caller reads them; this
-//! room only gets their values.
+//! The environment variables that affect a connection, and the messages about these variables. The caller reads the
+//! environment, and passes the values to this module.
 
 use reqwest::Url;
 use rustls::RootCertStore;
@@ -9,23 +9,24 @@ use rustls::pki_types::pem::PemObject;
 use super::failure::ApiError;
 use crate::model::Api;
 
-/// The environment variables that a connection depends on.
+/// The environment variables that affect a connection.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionVariables {
-    /// The names of the variables that the credentials come from.
+    /// The names of the environment variables from which the credentials were read.
     pub credentials: Vec<String>,
     /// The proxy for requests to other machines.
     pub proxy: Option<ProxyVariable>,
-    /// The names of the variables that name the trusted certificates. `None` if those of the system are trusted.
+    /// The names of the environment variables that set the trusted certificates, such as `SSL_CERT_FILE`. `None` if the
+    /// certificates of the system are trusted.
     pub certificates: Option<String>,
 }
 
-/// A proxy that an environment variable names.
+/// A proxy whose address comes from an environment variable.
 #[derive(Clone)]
 pub struct ProxyVariable {
-    /// The name of the variable.
+    /// The name of the environment variable, such as `HTTPS_PROXY`.
     pub name: String,
-    /// The value of the variable. It may contain a password.
+    /// The value of the environment variable: the address of the proxy. It may contain a password.
     pub address: String,
     /// The value of `NO_PROXY`: the hosts to which requests are sent without the proxy.
     pub exceptions: Option<String>,
@@ -42,7 +43,8 @@ impl ProxyVariable {
     ///
     /// # Errors
     ///
-    /// Fails if the value is not the address of a proxy. The error does not repeat the value.
+    /// Fails if the value is not the address of a proxy. The error does not contain the value, because it may contain a
+    /// password.
     pub(super) fn proxy(&self) -> Result<reqwest::Proxy, ApiError> {
         let refuse = |reason: &str| {
             ApiError::setup(format!("{} is not the address of a proxy: {reason}", self.name))
@@ -56,21 +58,22 @@ impl ProxyVariable {
         Ok(proxy.no_proxy(self.exceptions.as_deref().and_then(reqwest::NoProxy::from_string)))
     }
 
-    /// Parses the address. Its scheme may be missing.
+    /// Parses the address of the proxy. If its scheme is missing, `http://` is assumed.
     fn url(&self) -> Result<Url, String> {
         let address = self.address.trim();
         let scheme = if address.contains("://") { "" } else { "http://" };
         Url::parse(&format!("{scheme}{address}")).map_err(|error| error.to_string())
     }
 
-    /// Returns the address without its user and password.
+    /// Returns the address of the proxy without user, password and path, so that messages can show it.
     fn shown_address(&self) -> String {
         self.url().map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
     }
 }
 
 impl ConnectionVariables {
-    /// Returns the hints for a request that got no answer. `details` are the causes of its error.
+    /// Returns the hints for a request that got no answer. `is_loopback` is true if the server is on this machine, and
+    /// `details` contains the causes of the error.
     pub(super) fn connection_hints(&self, is_loopback: bool, details: &str) -> Vec<String> {
         let proxy = self.proxy.as_ref().filter(|_| !is_loopback).map(|proxy| {
             format!(

@@ -1,7 +1,7 @@
 //! The JSON that both APIs have in common: tags, version sets, model preferences, names.
 //!
-//! Reading is tolerant: missing fields get a default, and unknown fields are kept where a write would otherwise destroy
-//! them. Writing is exact.
+//! Reading is tolerant: missing fields get a default. Unknown fields are kept if a write would otherwise remove them.
+//! Writing is exact: a request contains only known fields and the fields that were kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{LatestVersion, LlmPreference, Pin, VersionSet, VersionSetName, trimmed};
 
-/// Tags in an answer: usually a list, but a map is accepted as well.
+/// The tags of a service in an answer. They are usually a list, but a map is accepted as well.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Tags {
@@ -48,7 +48,7 @@ pub(super) fn trim_text(text: &str) -> String {
     trimmed(text).to_owned()
 }
 
-/// Returns the id of the user who changed a service. The JSON value is the id, or an object that contains it.
+/// Returns the id of the user who changed a service. `by` is the id, or an object that contains it as `user_id`.
 pub(super) fn user_id(by: &Value) -> Option<String> {
     by.get("user_id").unwrap_or(by).as_str().map(str::to_owned)
 }
@@ -76,7 +76,7 @@ pub(super) fn parse_version_sets(sets: Option<RawVersionSets>) -> BTreeMap<Versi
     sets.map(|(name, set)| (VersionSetName::new(name), parse_version_set(set.unwrap_or_default()))).collect()
 }
 
-/// Parses a version set. Unknown fields are kept, so that a write does not destroy them.
+/// Parses a version set. Unknown fields are kept in [`VersionSet::carried`], so that a write does not remove them.
 pub(super) fn parse_version_set(mut set: Map<String, Value>) -> VersionSet {
     let preferences = match set.remove("llm_model_preferences") {
         Some(Value::Object(preferences)) => preferences,
@@ -113,12 +113,13 @@ fn parse_version_number(value: &Value) -> Option<u32> {
     (number >= 0.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX)).then_some(number as u32)
 }
 
-/// The parameters that older answers have beside the model's name instead of under `params`.
+/// The model parameters that older servers return next to the model's name, not in `params`.
 const OLD_PARAMS: [&str; 3] = ["temperature", "top_k", "top_p"];
 
 fn parse_preference(value: Value) -> Option<LlmPreference> {
     let Value::Object(mut fields) = value else { return None };
-    // No manifest can declare a preference without a name, so it is carried along unchanged.
+    // No manifest can declare a preference without a name. If the server returns one, the name is empty, and writes
+    // send the preference back unchanged.
     let llm_name =
         fields.remove("llm_name").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
     let mut params = match fields.remove("params") {
@@ -140,8 +141,8 @@ fn pin_value(pin: Pin) -> Value {
     }
 }
 
-/// Returns the JSON of a version set for a write: its three known fields, and its unknown fields. `context_graph_key`
-/// is the API's key for the version of the context graph.
+/// Returns the JSON of a version set for a write: the two versions, the model preferences, and the unknown fields that
+/// were read from the server. `context_graph_key` is the API's key for the version of the context graph.
 pub(super) fn version_set_body(set: &VersionSet, context_graph_key: &str) -> Map<String, Value> {
     let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried } = set;
     let preferences: Map<String, Value> = llm_model_preferences
@@ -175,19 +176,21 @@ pub(super) struct CatalogItem {
     pub(super) name: String,
     #[serde(default)]
     pub(super) deprecated: Option<bool>,
-    /// The newest version in the answer. It is unknown if the field is missing, and null means that there is no
-    /// version.
+    /// The value of `latest_version` in the answer: `None` if the field is missing, and `Some(Value::Null)` if it is
+    /// null.
     #[serde(default, deserialize_with = "deserialize_present")]
     pub(super) latest_version: Option<Value>,
 }
 
-/// Deserializes a field that is present, so that a null differs from a missing field.
+/// Deserializes a field that is present. Returns `Some` even if the field is null, so that null differs from a missing
+/// field.
 fn deserialize_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
 impl CatalogItem {
-    /// Returns the newest version. A null (Classic) or 0 (Platform) means that there is no version.
+    /// Returns the newest version. It is unknown if the field is missing or is not a number. Null (Classic) or 0
+    /// (Platform) means that there is no version yet.
     pub(super) fn latest(&self) -> LatestVersion {
         match &self.latest_version {
             None => LatestVersion::Unknown,

@@ -1,10 +1,10 @@
-//! The kinds of files that have a schema.
+//! The kinds of files that have a JSON Schema.
 
 use serde_json::Value;
 
 use super::{generate, project, service};
 
-/// A kind of file that has a schema.
+/// A kind of file that has a JSON Schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaFile {
     /// The project file, `amigops.yaml`.
@@ -13,9 +13,9 @@ pub enum SchemaFile {
     Service,
     /// A saved plan.
     Plan,
-    /// The initial state of an emulator.
+    /// A seed: the initial state of an emulator.
     Seed,
-    /// The faults that an emulator injects.
+    /// A fault file: the failures that an emulator injects into requests.
     Faults,
 }
 
@@ -63,7 +63,7 @@ impl SchemaFile {
         schema
     }
 
-    /// Returns the content of the file that contains the schema.
+    /// Returns the content of the file that contains the schema: indented JSON with a final line break.
     pub fn text(self) -> String {
         format!("{:#}\n", self.schema())
     }

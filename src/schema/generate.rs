@@ -1,4 +1,4 @@
-//! Generates schemas from Rust types.
+//! Generates JSON Schemas from Rust types.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -15,7 +15,7 @@ pub(super) fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Returns the schema of a pin: a version number, or `latest`.
+/// Returns the schema of a pin: a version number, `latest` or null.
 pub(super) fn pin(_: &mut SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "anyOf": [

@@ -1,4 +1,4 @@
-//! Generates the reference of all keys, in Markdown, from the schemas.
+//! Generates the reference documentation of all keys, in Markdown, from the schemas.
 //!
 //! A page contains hand-written text, and generated tables between `<!-- keys of NAME … -->` and `<!-- end -->`.
 
@@ -59,10 +59,10 @@ const ORDER: &[&str] = &[
 /// An error in the markers of a page, which show where its tables begin and end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
-    /// A marker on the page has the name of an unknown table.
+    /// A marker on the page names a table that does not exist. Contains that name.
     #[error("unknown table `{0}`; known tables: {known}", known = TABLES.map(|(name, _)| name).join(", "))]
     Unknown(String),
-    /// A table has no end marker.
+    /// The table with this name has no end marker.
     #[error("the table `{0}` has no `{END}`")]
     NoEnd(String),
 }
@@ -76,7 +76,7 @@ const TABLES: [Table; 7] = [
     ("service", || {
         let mut found = rows(&SchemaFile::Service.schema(), ORDER, &["environments", "experience_controls"]);
         found.retain(|row| !is_setting(row));
-        // Overlays apply to all other keys, so they come last.
+        // `environments` (the overlays) can change all other keys, so its row comes last.
         found.sort_by_key(|row| row.key == "environments");
         found
     }),
@@ -146,7 +146,7 @@ struct Row {
 }
 
 fn table(rows: &[Row]) -> String {
-    // A `|` ends the cell, even in code.
+    // A `|` would end the table cell, even inside backticks, so it is escaped.
     let cell = |text: &str| text.replace('|', "\\|").replace("\n\n", "<br>");
     let mut lines = vec!["| key | value | default | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
     lines.extend(rows.iter().map(|row| {
@@ -156,7 +156,8 @@ fn table(rows: &[Row]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Returns one row for each key of a schema, at every depth. Keys below one of the `closed` keys are left out.
+/// Returns one row for each key of a schema, at every depth, in the given order of keys. Leaves out the keys below each
+/// of the `closed` keys.
 fn rows(schema: &Value, order: &[&str], closed: &[&str]) -> Vec<Row> {
     let mut found = Vec::new();
     collect("", schema, order, &mut found);
@@ -220,7 +221,7 @@ fn row(key: &str, schema: &Value, required: bool) -> Row {
     };
     let mut meaning = schema["description"].as_str().unwrap_or_default().to_owned();
     let mut values = values(schema);
-    // The page explains nulls once for all keys.
+    // The page explains null once for all keys, so each row only shows `~` instead of the sentence.
     if let Some(rest) = meaning.strip_suffix(NULLABLE) {
         meaning = rest.to_owned();
         values.push_str(" or `~`");
@@ -249,8 +250,8 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// Describes the values that a key accepts, such as `string of 1 to 128 characters`. Null is left out, because the page
-/// explains it once.
+/// Describes the values that a key accepts, such as `string of 1 to 128 characters`. Leaves out null, because the page
+/// explains null once for all keys.
 fn values(schema: &Value) -> String {
     if let Some(branches) = ["anyOf", "oneOf"].iter().find_map(|key| schema[key].as_array()) {
         let branches: Vec<String> = branches.iter().map(values).filter(|text| !text.is_empty()).collect();
@@ -292,9 +293,10 @@ fn mapping(schema: &Value) -> String {
     if free { format!("mapping by name{most}") } else { "mapping".to_owned() }
 }
 
-/// Describes the limits of a number or of a length, such as `1 to 128`. Returns an empty string if there are no limits.
+/// Describes the limits of a number or of a length, such as `1 to 128`. `min` and `max` are the schema's keywords for
+/// the limits. Returns an empty string if there are no limits.
 fn span(schema: &Value, min: &str, max: &str, before: &str, after: &str) -> String {
-    // The maximum of a version number is not useful to readers.
+    // The maximum of a version number (2^32 - 1) is not useful to readers, so it is left out.
     let max = schema.get(max).filter(|max| max.as_u64().is_none_or(|max| max < u64::from(u32::MAX)));
     let min = schema.get(min);
     match (min, max) {

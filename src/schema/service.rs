@@ -227,9 +227,10 @@ pub(super) fn schema() -> Value {
             member["description"] = json!(format!("Platform only: {}", lower_first(text)));
             (name, member)
         }));
-        // A list replaces the list of the defaults or the document as a whole, so its items can't be null.
+        // Lists are not merged: a list in a document replaces the list in the defaults as a whole. So inside the items,
+        // null could not remove a value, and is not allowed.
         tidy::never_null(&mut members["smoke"]["items"]);
-        // An overlay has the same members, except the service's name.
+        // An overlay can have the same members as the document, except `service` and `environments`.
         let references: Map<String, Value> = layered(members)
             .map(|(name, _)| (name.clone(), json!({"$ref": format!("#/properties/{name}")})))
             .collect();
@@ -253,7 +254,7 @@ pub(super) fn defaults() -> Value {
     json!({"type": "object", "properties": members, "additionalProperties": false})
 }
 
-/// Returns the members that defaults and overlays may have.
+/// Returns the members of a manifest that defaults and overlays may also have: all except `service` and `environments`.
 fn layered(members: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
     members.iter().filter(|(name, _)| !matches!(name.as_str(), "service" | "environments"))
 }

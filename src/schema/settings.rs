@@ -1,4 +1,4 @@
-//! Converts the model's tables of Platform settings to schemas.
+//! Converts the tables of Platform settings (`crate::model::settings`) to JSON Schemas.
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use crate::model::settings::{Default, EXPERIENCE_CONTROLS, Kind, SettingField, n
 pub(super) const NULLABLE: &str = " `~` removes it.";
 
 /// Returns the schemas of an object's members, by name. In a file, every member may be null, even if the API does not
-/// accept null. Null removes the value that the defaults or the document give to the member.
+/// accept null. Null removes the value that the member has in the defaults or in the document.
 pub(super) fn properties(fields: &[SettingField]) -> Map<String, Value> {
     fields.iter().map(|field| (field.name.to_owned(), member(field))).collect()
 }
@@ -103,7 +103,7 @@ fn kind(of: &Kind) -> Value {
     }
 }
 
-/// Formats a whole number without a fraction: `2`, not `2.0`.
+/// Converts a number to JSON. A whole number becomes an integer: `2`, not `2.0`.
 fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e9 { json!(value as i64) } else { json!(value) }
 }

@@ -1,4 +1,4 @@
-//! Tidies generated schemas so that editors show them well.
+//! Simplifies generated schemas, so that editors show readable descriptions and suggestions.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ pub(super) fn tidy(schema: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Object(members) => {
             for (key, value) in members.iter_mut() {
-                // These keys contain values, not schemas.
+                // These keywords contain values, not schemas, so their content stays unchanged.
                 if !matches!(key.as_str(), "examples" | "default" | "enum" | "const") {
                     tidy(value);
                 }
@@ -45,7 +45,7 @@ fn words(members: &mut Map<String, Value>) {
     let Some(Value::Array(branches)) = members.get("oneOf") else { return };
     let mut found = (Vec::new(), Vec::new());
     for branch in branches {
-        // All constants without a description are in one branch.
+        // The generator puts all constants without a description into one branch, as an `enum`.
         match (branch.get("const"), branch.get("enum")) {
             (Some(word), _) => {
                 found.0.push(word.clone());
@@ -78,7 +78,7 @@ fn flatten(members: &mut Map<String, Value>) {
     members.remove("anyOf");
     let Value::Object(other) = other else { return };
     for (key, value) in other {
-        // The member's own keywords override those of its type.
+        // Keep the keywords that the member already has: they override those of its type.
         members.entry(key).or_insert(value);
     }
 }
@@ -105,7 +105,8 @@ pub(super) fn nullable(schema: &mut Value) -> bool {
     true
 }
 
-/// Removes null from a schema and from all its subschemas, for files in which null can't remove a value.
+/// Removes null from the allowed values of a schema and of all its subschemas. It is for files in which null can't
+/// remove a value of another file or document.
 pub(super) fn never_null(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(never_null),

@@ -1,4 +1,4 @@
-//! A conversation on the Classic API: starts it, reads the agent's answer, and finishes it.
+//! Holds a conversation on the Classic API: starts it, reads the agent's answer, and finishes the conversation.
 
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -42,7 +42,7 @@ enum Event {
     Other,
 }
 
-/// The state of a conversation, according to the events that were received so far.
+/// The state of a conversation according to the events that have been received so far.
 #[derive(Default)]
 struct StreamState {
     conversation: Option<String>,
@@ -62,7 +62,7 @@ impl StreamState {
                     self.message = message;
                 }
             }
-            // An error after the interaction is complete does not concern the answer.
+            // An error that follows the complete answer does not concern the answer, so it is ignored.
             Ok(Event::Error { http_error_code, error_description }) if !self.complete => {
                 self.error = Some((http_error_code.unwrap_or(500), error_description));
             }
@@ -87,7 +87,8 @@ pub(super) async fn hold_conversation(
     call.query = vec![("response_format", "text".to_owned()), ("current_agent_action_type", "^$".to_owned())];
     call.repeatable = false;
     let answer = match client.call_unread(&call).await {
-        // A run that died during a conversation left it open, and a user can hold only one.
+        // A user can have only one open conversation. An earlier run that was killed may have left one open, so finish
+        // it and try again.
         Err(error) if error.status() == Some(400) && finish_open_conversations(client, id).await? => {
             client.call_unread(&call).await?
         }
@@ -114,7 +115,7 @@ pub(super) async fn hold_conversation(
     Ok(state.message)
 }
 
-/// Reads the events of a conversation until the last one, and updates `state`.
+/// Reads all events of a conversation, one per line of the answer, and updates `state` with each of them.
 async fn read_stream(mut answer: Answer, call: &Call, state: &mut StreamState) -> Result<(), ApiError> {
     let mut lines = Lines::default();
     while let Some(chunk) = answer.chunk(&call.method, &call.path).await? {
@@ -164,7 +165,8 @@ impl Lines {
     }
 }
 
-/// Finishes all unfinished conversations of this user with a service. Returns false if there are none.
+/// Finishes all open conversations of the API key's user with a service. Returns false if there are no open
+/// conversations.
 async fn finish_open_conversations(client: &Client, id: &ServiceId) -> Result<bool, ApiError> {
     let Credentials::SignIn { user_id, .. } = &client.access().credentials else { return Ok(false) };
     let user = user_id.expose_secret().to_owned();

@@ -36,7 +36,7 @@ pub struct Classic {
 }
 
 impl Classic {
-    /// Prepares a connection. Nothing is sent until the first request, which signs in.
+    /// Prepares a connection. Nothing is sent yet: the sign-in takes place before the first request.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl ReadApi for Classic {
                 .client
                 .pages::<Services>(Endpoint::ListServices, &self.client.path("service/"), &filter)
                 .await?;
-            // A server that ignores the filter returns all services.
+            // Filter the services again, because some servers ignore the filter and return all services.
             let wanted = read.into_iter().map(wire::Service::into_live);
             services.extend(wanted.filter(|service| chunk.contains(&&service.id)));
         }
@@ -198,7 +198,8 @@ impl WriteApi for Classic {
         Self { client: self.client.with_reservation(reservation) }
     }
 
-    /// Returns the connection unchanged, because writes on Classic never read the service first.
+    /// Returns the connection unchanged. The state of the service is not needed, because a write on Classic never reads
+    /// the service first.
     fn decided_on(&self, _: &LiveService) -> Self {
         self.clone()
     }

@@ -1,7 +1,8 @@
 //! The JSON of the Classic API's requests and answers.
 //!
-//! Reading is tolerant: missing fields get a default. Unknown fields are kept in version sets, and ignored elsewhere.
-//! Writing is exact.
+//! Reading is tolerant: missing fields get a default. Unknown fields of version sets are kept, because a write would
+//! otherwise remove them. Other unknown fields are ignored. Writing is exact: a request contains only known fields and
+//! the fields that were kept.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -102,13 +103,14 @@ impl BehaviorSet {
     }
 }
 
-/// Returns the JSON of a version set for requests that write it or create a service. It contains the three known fields
-/// and the unknown fields.
+/// Returns the JSON of a version set for requests that write it or create a service. It contains the two versions, the
+/// model preferences, and the unknown fields that were read from the server.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }
 
-/// Returns the body of a request that creates a service. Newer servers require `keyterms` and `tags`.
+/// Returns the body of a request that creates a service. It always contains `keyterms` and `tags`, because newer
+/// servers require them.
 pub(super) fn create_body(new: &NewService) -> Value {
     let NewService {
         name,

@@ -1,10 +1,11 @@
-//! The types that the request budget of an endpoint shares with its parts: the windows and the learned rate.
+//! Types that the request budget of an endpoint (`budget`) and its two parts (`window` and `learned_rate`) use.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The length of a rate-limit window if the server does not return its end.
+/// The length of a rate-limit window, if the server does not return when the window ends. A window is a period in which
+/// the server accepts a fixed number of requests.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// The answer of a budget to a caller that wants to send requests.
@@ -12,13 +13,14 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) enum Admission {
     /// The requests can be sent now.
     Now,
-    /// The caller must ask again at this time, or when the next answer arrives if that is earlier.
+    /// The caller must ask again at this time, or earlier if an answer of the server arrives earlier.
     At(Instant),
-    /// The caller must ask again when the next answer arrives, because it is not known when requests can be sent.
+    /// The caller must ask again when the server's next answer arrives. Until then, it is not known when requests can
+    /// be sent.
     AfterAnswer,
 }
 
-/// The outcome of a request, for the purpose of rate limits.
+/// The outcome of a request, as far as it matters for the rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remote) enum RequestOutcome {
     /// The server accepted the request.
@@ -26,7 +28,8 @@ pub(in crate::remote) enum RequestOutcome {
     /// The server refused the request, because it exceeds the limit. Contains the `Retry-After` of the answer, if there
     /// is one.
     Refused(Option<Duration>),
-    /// There was no answer, or an answer that does not concern limits (5xx). The server may have counted the request.
+    /// There was no answer, or an answer that says nothing about the limit (5xx). The server may have counted the
+    /// request.
     Lost,
 }
 

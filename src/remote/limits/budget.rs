@@ -1,4 +1,5 @@
-//! The request budget of one endpoint. It computes when requests can be sent, but does not wait itself.
+//! The request budget of one endpoint. It computes when requests can be sent, so that they stay within the rate limit.
+//! It does not wait itself.
 
 use std::time::Duration;
 
@@ -11,15 +12,16 @@ use super::window::Windows;
 /// The request budget of one endpoint.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The number of requests that a window allows. If no limit is published, it is `None` until an answer contains it.
+    /// The number of requests that the endpoint accepts in one window, which is a period such as a minute. If the
+    /// vendor publishes no limit, it is `None` until an answer contains the limit.
     pub(super) limit: Option<u32>,
-    /// The number of requests that were admitted but not answered yet.
+    /// The number of requests that may be sent or were sent, but were not answered yet.
     outstanding: u32,
     /// True once any request to the endpoint has ended, with or without an answer.
     pub(super) has_ended_request: bool,
     windows: Windows,
     pub(super) rate: LearnedRate,
-    /// The end of the last wait that was reported to the observer. Other waits until the same time are not reported.
+    /// The end of the last wait that was reported to the user. Other waits that end at the same time are not reported.
     announced: Option<Instant>,
     /// The number of callers that wait for the rate limit of this endpoint.
     pub(super) waiting: u32,
@@ -46,10 +48,12 @@ impl Budget {
         self.expected = self.expected.saturating_add(count);
     }
 
-    /// Admits `count` requests, or returns when the caller must ask again. `waiting` is the number of callers that
-    /// wait, including this caller.
+    /// Returns [`Admission::Now`] if `count` requests can be sent now, and counts them as sent. Otherwise, returns when
+    /// the caller must ask again. `waiting` is the number of callers that wait for the rate limit, including this
+    /// caller.
     pub(super) fn ask(&mut self, count: u32, waiting: u32, now: Instant) -> Admission {
-        // A limit of zero would never admit anything, so one request is sent to ask again.
+        // A limit of zero would never allow a request. So one request is allowed, because its answer shows the current
+        // limit.
         let count = self.limit.map_or(count, |limit| count.min(limit.max(1)));
         let answer = self.admit(count, waiting.max(self.expected), now);
         if answer == Admission::Now {
@@ -83,14 +87,15 @@ impl Budget {
         self.rate.ask(count, self.outstanding, limit, now)
     }
 
-    /// Returns the time when a wait for the limit is likely to end. The caller may ask again earlier, at `ask_again`,
-    /// to send a probe: a request that tests whether the window is over.
+    /// Returns the time when a wait for the limit is likely to end: at `ask_again`, or when the current window is over
+    /// if that is later. A caller may ask before the window is over, to send a probe (a request that tests whether it
+    /// is over).
     pub(super) fn wait_ends(&self, ask_again: Instant) -> Instant {
         self.windows.over().map_or(ask_again, |over| over.max(ask_again))
     }
 
-    /// Returns true if the wait until this time must be reported, and records it as reported. Returns false if it was
-    /// reported before.
+    /// Returns true if a wait until this time must be reported to the user, and records it as reported. Returns false
+    /// if a wait until this time was reported before.
     pub(super) fn announce(&mut self, until: Instant) -> bool {
         let known = self.announced.is_some_and(|known| until <= known + Duration::from_secs(1));
         if !known {
@@ -119,7 +124,8 @@ impl Budget {
             self.rate.forget_guesses();
             self.windows.learn(headers, sent, now);
         } else if !matches!(outcome, RequestOutcome::Refused(_)) {
-            // The server may have counted the request nevertheless.
+            // The answer does not say how many requests are left. The server may have counted this request, so count
+            // it.
             self.windows.count_request(sent);
         }
         match (outcome, headers) {
@@ -137,7 +143,7 @@ impl Budget {
         }
     }
 
-    /// Adds `count` requests back to the budget. They were admitted but never reached the server.
+    /// Adds `count` requests back to the budget. They were allowed, but never reached the server.
     pub(super) fn give_back(&mut self, count: u32) {
         self.outstanding = self.outstanding.saturating_sub(count);
         self.windows.cancel_probe();

@@ -1,11 +1,12 @@
-//! The rate limit of an endpoint whose answers have no rate-limit headers. It is learned from refusals.
+//! The rate limit of an endpoint whose answers have no rate-limit headers. It is learned from refusals (answers with
+//! status 429).
 //!
 //! 1. At first only a few requests may be in flight, and each acceptance allows more. When the limit is reached, only
 //!    the requests in flight are refused.
 //! 2. A refusal halves the allowed number in flight. Then single requests test whether the server accepts requests
 //!    again. The pause between these requests doubles each time.
-//! 3. The first acceptance gives a rate that works: as many requests as were accepted before the refusal, in the time
-//!    from the first of them until now.
+//! 3. When a request is accepted again, a rate is known that works. Its number of requests is the number that was
+//!    accepted before the refusal. Its period is the time from the first of these requests until now.
 //! 4. From then on, that rate is used. From time to time it is raised a little.
 
 use std::collections::VecDeque;
@@ -22,12 +23,12 @@ const FIRST_IN_FLIGHT: f64 = 2.0;
 const GROWTH: f64 = 0.25;
 /// The pause after the first refusal without a `Retry-After`.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
-/// The number of periods without a refusal after which the rate is raised. The number doubles after each raise that is
-/// refused.
+/// The number of periods without a refusal that must pass before the rate is raised. The number doubles each time that
+/// the server refuses a raised rate.
 const FIRST_HOLD: u32 = 2;
 const LONGEST_HOLD: u32 = 64;
 
-/// The tolerance for answers that arrive in a different order from their requests.
+/// A tolerance that is added to a period, because answers can arrive in a different order from their requests.
 const SLACK: Duration = Duration::from_millis(100);
 
 /// A rate of requests that the server has accepted: a number per period.
@@ -44,12 +45,12 @@ struct Rate {
     hold: u32,
 }
 
-/// The search for the time when the server accepts requests again after a refusal.
+/// The state after a refusal, while single requests test whether the server accepts requests again.
 #[derive(Debug)]
 struct Search {
-    /// The time of the first request that was accepted before the refusal.
+    /// The time when the first of the requests in [`Self::worked`] was accepted.
     first: Instant,
-    /// The number of requests that were accepted before the refusal.
+    /// The number of requests that were accepted in the last period before the refusal.
     worked: u32,
     pause: Duration,
 }
@@ -98,7 +99,8 @@ impl LearnedRate {
         self.accepted_at.is_some_and(|at| at > time)
     }
 
-    /// Returns the time since which the server has refused every request, or `None` if it does not refuse all requests.
+    /// Returns the time of the first refusal after the last accepted request, or `None` if there was no refusal after
+    /// it.
     pub(super) fn refusing_since(&self) -> Option<Instant> {
         self.refusing_since
     }
@@ -108,14 +110,15 @@ impl LearnedRate {
         self.rate.is_some() || self.search.is_some()
     }
 
-    /// Returns how many requests were accepted in the last `period`, and when the first of them was accepted.
+    /// Returns how many requests were, or may have been, accepted in the last `period`, and the time of the first of
+    /// them.
     fn accepted_within(&self, period: Duration, now: Instant) -> (u32, Option<Instant>) {
         let from = self.accepted.partition_point(|at| now.duration_since(*at) >= period);
         ((self.accepted.len() - from) as u32, self.accepted.get(from).copied())
     }
 
-    /// Returns whether `count` requests can be sent now, or when to ask again. `limit` is the published number of
-    /// requests a minute.
+    /// Returns whether `count` requests can be sent now, or when to ask again. `outstanding` is the number of requests
+    /// in flight. `limit` is the number of requests that the server allows per minute, or `None` if it is not known.
     pub(super) fn ask(
         &mut self,
         count: u32,
@@ -145,7 +148,7 @@ impl LearnedRate {
         later.map_or(Admission::Now, Admission::At)
     }
 
-    /// Raises the rate a little if it has worked for a while and new requests would have to wait for it.
+    /// Raises the rate a little if there was no refusal for a while, and if the requests would otherwise have to wait.
     fn raise_rate(&mut self, count: u32, outstanding: u32, now: Instant) {
         let Some(rate) = self.rate.as_ref().filter(|rate| rate.raise_at <= now) else { return };
         let is_used_up = outstanding + count + self.accepted_within(rate.period, now).0 > rate.count;
@@ -201,19 +204,20 @@ impl LearnedRate {
         if let Some(after) = retry_after {
             self.close(now + after);
         }
-        // A request that was sent before the last refusal arrived tells nothing new.
+        // If the request was sent before the previous refusal arrived, its own refusal tells nothing new.
         if self.refused_at.is_some_and(|at| sent <= at) {
             return;
         }
         self.refused_at = Some(now);
         self.in_flight = (self.in_flight / 2.0).max(1.0);
-        // The period that ended when the request was sent.
+        // Look back from now to one whole period before the request was sent.
         let period = self.rate.as_ref().map_or(MINUTE, |rate| rate.period) + now.duration_since(sent) + SLACK;
         let (worked, first) = self.accepted_within(period, now);
         if let (Some(rate), None) = (&mut self.rate, &self.search)
             && worked + outstanding >= rate.worked
         {
-            // The raised rate was too high.
+            // As many requests were accepted, or are in flight, as the rate before the raise allows. So only the raise
+            // was too high, and it is undone.
             rate.hold = (rate.hold * 2).min(LONGEST_HOLD);
             (rate.count, rate.raise_at) = (rate.worked, now + rate.hold * rate.period);
             return;
@@ -223,7 +227,8 @@ impl LearnedRate {
             None => Search { first: first.unwrap_or(now), worked, pause: PAUSE },
         };
         if retry_after.is_none() {
-            // A window of a minute is over one minute after its first request.
+            // If the server has windows of a minute, the window is over one minute after its first request, so do not
+            // pause for longer.
             let minute = Some(search.first + MINUTE).filter(|at| *at > now);
             let pause = now + search.pause;
             self.close(minute.map_or(pause, |minute| minute.min(pause)));

@@ -1,9 +1,9 @@
-//! Keeps requests within the API's limits, so that the server does not refuse any with status 429.
+//! Keeps requests within the API's rate limits, so that the server does not refuse requests with status 429.
 //!
-//! Each endpoint allows a number of requests a minute to the whole organization. The published numbers are the starting
-//! point. The headers of each answer correct them, even if another client uses the same budget. If no limit is
-//! published, one request is sent first, and the others wait for its answer. The answer may contain the limit. If it
-//! does not, the rate is learned from refusals ([`learned_rate`]).
+//! Each endpoint allows a number of requests per minute to the whole organization. The published numbers are the
+//! starting point. The headers of each answer correct them, and so also account for requests of other clients. If no
+//! limit is published, one request is sent first, and the others wait for its answer, which may contain the limit. If
+//! it does not, the rate is learned from refusals ([`learned_rate`]).
 
 mod admission;
 mod budget;
@@ -25,14 +25,14 @@ use budget::Budget;
 
 use crate::model::{Api, Endpoint};
 
-/// The minimum length of a wait that is reported to the observer.
+/// The minimum length of a wait that is reported to the user. Shorter waits are not worth a message.
 const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
 /// The time after which a run without a deadline stops if an endpoint refuses all requests.
 pub(super) const MAX_REFUSING_TIME: Duration = Duration::from_secs(300);
 
-/// The request budgets of all organizations in a process. Clones share the budgets. Two environments of the same
-/// organization use the same budget.
+/// The request budgets of all organizations in a process. A request budget decides when the next request to an endpoint
+/// can be sent. Clones share the budgets. Two environments of the same organization use the same budgets.
 #[derive(Clone, Debug, Default)]
 pub struct Budgets {
     limiters: Arc<Mutex<BTreeMap<Home, Limiter>>>,
@@ -68,14 +68,15 @@ impl Limiter {
         work(budgets.entry(endpoint).or_insert_with(|| Budget::new(endpoint.per_minute(self.api))))
     }
 
-    /// Announces that `count` requests will follow. The limiter can then hold back one request as a probe (a test
-    /// whether the window is over), even if no other request waits yet.
+    /// Announces that about `count` requests will follow. The limiter can then hold back one request of a window as a
+    /// probe (a request that tests whether the window is over), even if no other request waits yet.
     pub(super) fn expect(&self, endpoint: Endpoint, count: u32) {
         self.with_budget(endpoint, |budget| budget.expect(count));
     }
 
-    /// Waits until `count` requests can be sent, and reserves them. Before a long wait, calls `on_wait` with the limit
-    /// if the server returned it. Returns `None` if the endpoint has refused all requests for `max_refusing`.
+    /// Waits until `count` requests can be sent, and reserves them. Before a wait of a second or more, calls `on_wait`
+    /// with the length of the wait and with the limit, if it is known. Returns `None` if the endpoint has refused all
+    /// requests for the time `max_refusing`.
     pub(super) async fn acquire(
         &self,
         endpoint: Endpoint,
@@ -85,7 +86,8 @@ impl Limiter {
     ) -> Option<Reservation> {
         let mut waiter = Waiter { limiter: self, endpoint, is_counted: false };
         loop {
-            // Registered before the check, so that an answer in between is not missed.
+            // Start to listen before the check, so that an answer that arrives between the check and the wait is not
+            // missed.
             let changed = self.changed.notified();
             let now = Instant::now();
             let (admission, limit, has_ended_request, give_up_at, is_guessed) =
@@ -150,7 +152,7 @@ impl Limiter {
         self.with_budget(endpoint, |budget| budget.rate.accepted_since(time))
     }
 
-    /// Adds `count` requests back to the endpoint's budget. They were admitted but never reached the server.
+    /// Adds `count` requests back to the endpoint's budget. They were allowed, but never reached the server.
     pub(super) fn give_back(&self, endpoint: Endpoint, count: u32) {
         self.with_budget(endpoint, |budget| budget.give_back(count));
         self.changed.notify_waiters();
@@ -165,7 +167,8 @@ async fn sleep_until(time: Option<Instant>) {
     }
 }
 
-/// A caller that waits for the rate limit of an endpoint. It counts as waiting until it is dropped.
+/// A caller of [`Limiter::acquire`], which may have to wait. Once it waits, the budget counts it as a waiting caller
+/// until this value is dropped.
 struct Waiter<'a> {
     limiter: &'a Limiter,
     endpoint: Endpoint,
@@ -189,8 +192,8 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// A number of requests that can be sent without a further wait. When it is dropped, unused requests are added back to
-/// the budget.
+/// A number of requests that can be sent without another wait for the rate limit. When the reservation is dropped, its
+/// unused requests are added back to the budget.
 #[derive(Debug)]
 pub struct Reservation {
     limiter: Limiter,

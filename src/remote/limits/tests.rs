@@ -1,4 +1,5 @@
-//! Tests budgets step by step, and with many requests to simulated servers that have different windows.
+//! Tests request budgets step by step, and with many requests to simulated servers. The servers differ in their windows
+//! (the periods in which they accept a limited number of requests).
 
 use super::admission::MINUTE;
 use super::*;
@@ -8,7 +9,7 @@ fn headers(limit: u32, remaining: u32, seconds: u64) -> Option<RateLimitHeaders>
     Some(RateLimitHeaders { limit, remaining, resets_in, reset: resets_in })
 }
 
-/// Records that a request that was just sent is accepted.
+/// Records in the budget that a request that was sent now is accepted, with these rate-limit headers.
 fn accept(budget: &mut Budget, headers: Option<RateLimitHeaders>, now: Instant) {
     budget.record_outcome(RequestOutcome::Accepted, headers, now, now);
 }
@@ -271,7 +272,7 @@ async fn run(api: Api, server: Server, load: Load) -> (Duration, u32) {
     (began.elapsed(), refused)
 }
 
-/// Takes one of the requests that are left. Returns false if none is left.
+/// Takes one of the requests that the test has still to send. Returns false if no request is left.
 fn take_request(left: &Mutex<u32>) -> bool {
     let mut left = left.lock().expect("a lock");
     let is_available = *left > 0;
@@ -301,9 +302,9 @@ fn server(reset_header: ResetHeader, limit: u32, seconds: u64) -> Server {
     Server { reset_header, limit, window, current: Mutex::default(), refused: Mutex::default() }
 }
 
-/// If windows last a few seconds and resets are in whole seconds, requests take little longer than the limits impose.
-/// They lose at most a round trip in each window, and a second in the first one. There is one refusal if the server
-/// rounds down, and none otherwise.
+/// The simulated server has windows of a few seconds, and returns their ends in whole seconds. 195 requests must take
+/// little longer than the limits require: at most a second more in the first window, and a round trip in each window.
+/// There may be one refusal if the server rounds down, and none otherwise.
 #[tokio::test(start_paused = true)]
 async fn whole_second_resets_cost_one_second_altogether() {
     for api in [Api::Classic, Api::Platform] {
@@ -311,7 +312,8 @@ async fn whole_second_resets_cost_one_second_altogether() {
             for (seconds, at_once) in [(2, 10), (3, 10), (3, 64), (5, 64), (19, 10), (3, 1), (5, 1)] {
                 for phase in [0, 1, 20, 130, 500, 870, 980, 999] {
                     for round_trip in [2, 20, 100] {
-                        // A single sender must be told that more will follow.
+                        // With a single sender, no other request ever waits. So the limiter must be told that more
+                        // requests will follow.
                         let is_announced = at_once == 1;
                         let load = Load { requests: 195, at_once, round_trip, phase, is_announced };
                         let (took, refused) = run(api, server(reset_header, 20, seconds), load).await;
@@ -331,8 +333,8 @@ async fn whole_second_resets_cost_one_second_altogether() {
     }
 }
 
-/// If answers have no rate-limit headers, there are few refusals, and requests take at most twice the time that the
-/// limits impose.
+/// The answers of the simulated server have no rate-limit headers. There must be few refusals, and the requests must
+/// take at most twice the time that the limits require, plus three seconds.
 #[tokio::test(start_paused = true)]
 async fn limits_without_headers_are_learned() {
     for (limit, seconds) in [(20, 60), (60, 60), (100, 60), (20, 3), (60, 10), (30, 20)] {
@@ -354,7 +356,8 @@ async fn limits_without_headers_are_learned() {
     }
 }
 
-/// A refusal that has nothing to do with a rate does not slow requests down for long.
+/// The server refuses one request, and accepts all later ones. So the refusal has nothing to do with a rate, and in the
+/// next minute, hundreds of requests must be allowed.
 #[tokio::test(start_paused = true)]
 async fn a_single_refusal_is_soon_forgotten() {
     let now = Instant::now();

@@ -1,4 +1,5 @@
-//! Rate-limit windows. The server returns their ends in whole seconds.
+//! Rate-limit windows: periods in which the server accepts a limited number of requests. The server returns the end of
+//! a window in whole seconds.
 //!
 //! # When the next window begins
 //!
@@ -9,23 +10,24 @@
 //!    lies between two whole seconds. R is the next whole second if the server rounds up, and the previous one if it
 //!    rounds down.
 //!
-//! With servers of the first kind, a client that always waits for R is as fast as the limits allow. With a server that
-//! rounds up, it loses a second in each window: the next window begins just after R, so its end is again rounded up by
-//! almost a second. With a server that rounds down, the client's first request after each R is refused.
+//! A client could simply wait for R before it sends more requests. With clock windows, such a client is as fast as the
+//! limits allow. With a server that rounds up, the client loses a second in each window: the next window begins just
+//! after R, so its end is again rounded up by almost a second. With a server that rounds down, the client's first
+//! request after each R is refused.
 //!
 //! The headers do not show which kind a server is. For a window that begins between two whole seconds, three cases give
 //! the same R: a length of L - 1 rounded up, a length of L rounded down, and clock windows of L. Only a request just
-//! before or after R can show it. If the old window is not over, that request is refused, unless the old window has a
-//! request left. So if other requests wait as well, one request of a window is held back as a probe. It is sent at the
-//! earliest time at which the window can be over:
+//! before or after R can show which kind it is. If the old window is not over, the server refuses that request, unless
+//! the old window has a request left. So if more requests are waiting, one request of the old window is held back as a
+//! probe. The probe is sent at the earliest time at which the window can be over:
 //!
-//! * If the answer has another R, the window was over. From then on, the time between the first answer of a window and
-//!   the beginning of the next one is taken from this measurement, whatever R is. This costs one unused request of one
+//! * If the answer has another R, the window was over. This measures the time from the first answer of a window to the
+//!   beginning of the next window. From then on, this time is used instead of R. The cost is one unused request of one
 //!   window.
 //! * If the answer has the same R, the window was not over, and the probe was within its limit.
 //!
-//! At the first R, only one request is sent. A server that rounds down refuses it. From then on, each window counts as
-//! over one second after R, unless a probe shows that it ends earlier.
+//! When R is reached for the first time, only one request is sent. A server that rounds down refuses this request. From
+//! then on, each window is considered over one second after R, unless a probe shows that it ends earlier.
 //!
 //! So a server that rounds up or has clock windows refuses no request, and one that rounds down refuses one. The only
 //! time that is lost is one round trip in each window. For windows of 20 seconds and more there is no probe, because
@@ -38,19 +40,19 @@ use tokio::time::Instant;
 use super::admission::{Admission, RateLimitHeaders};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The smallest time difference that matters. To save less time, no test request (probe) is sent. A probe that is early
-/// or late by less is still valid.
+/// The smallest time difference that matters. A probe (a test request) is only sent if it can save more time than this.
+/// A request that is sent at most this long after the reset time counts as sent at the reset time.
 const SLACK: Duration = Duration::from_millis(100);
-/// The smallest window length, in seconds, for which no test request (probe) is sent. The second that a probe could
-/// save is at most a twentieth of such a window.
+/// The smallest window length, in seconds, for which no probe (a test request) is sent. A probe can save one second,
+/// which is at most a twentieth of such a window.
 const LONG_WINDOW_SECONDS: u64 = 20;
-/// The number of failed probes (requests that test whether a window is over) after which no more are sent. It is more
-/// than one, because a probe can fail if the window happens to begin with a whole second.
+/// The number of failed probes (requests that test whether a window is over) after which no more probes are sent. It is
+/// more than one, because a single probe can fail by chance, if the window happened to begin exactly at a whole second.
 const MAX_FAILED_PROBES: u32 = 2;
 /// The smallest limit for which one request of a window is held back as a probe (a test whether the window is over).
 const MIN_LIMIT_FOR_PROBE: u32 = 10;
 
-/// The time when windows end, in relation to the reset time in the header, as far as it is known.
+/// The time when windows really end, compared with the reset time in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ends {
     Unknown,
@@ -69,7 +71,8 @@ struct Window {
     end: Instant,
     /// The number of requests that are left in the window.
     left: u32,
-    /// The times when the first request of the window was sent and answered. `None` if another client sent it.
+    /// The times when the first request of the window was sent and answered. `None` if they are not known, for example
+    /// because another client sent the request.
     first: Option<(Instant, Instant)>,
     /// The time when the probe, which tests whether the window is over, will be sent. `None` if no probe is planned.
     probe_at: Option<Instant>,
@@ -88,8 +91,8 @@ pub(super) struct Windows {
     length: Option<Duration>,
     /// The number of failed probes (test requests) sent before the reset time, and the number of those sent after it.
     failed_probes: [u32; 2],
-    /// The time until which only one request is sent, because its answer shows whether the previous window is over. At
-    /// this time, the previous window is certainly over.
+    /// The time until which only one request is sent, because its answer shows whether the previous window is over.
+    /// After this time, the previous window is over in any case.
     alone_until: Option<Instant>,
     /// True once any answer had rate-limit headers.
     has_seen_headers: bool,
@@ -113,8 +116,8 @@ impl Windows {
         self.current.is_some()
     }
 
-    /// Returns until when `count` requests must wait, because the previous window may not be over yet. Returns `None`
-    /// if there is no need to wait for this reason.
+    /// Returns until when `count` requests must wait, because the previous window may not be over yet, and only one
+    /// request may test it. Returns `None` if they need not wait for this reason.
     pub(super) fn wait_for_first_answer(
         &self,
         count: u32,
@@ -125,8 +128,8 @@ impl Windows {
         (count > 1 || outstanding > 0).then_some(Admission::At(until))
     }
 
-    /// Returns 1 if a request is held back to test whether the window is over, and 0 otherwise. It is for a new window
-    /// that no answer has described yet.
+    /// Returns the number of requests to hold back in a new window, about which no answer has arrived yet. It is 1 if a
+    /// request is held back to test whether the window is over, and 0 otherwise.
     pub(super) fn held_back(&self, limit: u32, has_ended_request: bool) -> u32 {
         let has_headers = self.has_seen_headers || !has_ended_request;
         u32::from(
@@ -147,7 +150,7 @@ impl Windows {
             Ends::Unknown | Ends::ByReset => window.end,
         };
         match (self.length, window.first) {
-            // If R is more than a second later, the window has another length.
+            // If the reset time in the header is more than a second later, this window is longer than the measured one.
             (Some(length), Some((_, answered))) if answered + length + SECOND > window.end => {
                 by_reset.min(answered + length)
             }
@@ -155,14 +158,15 @@ impl Windows {
         }
     }
 
-    /// Sets the time when a test request (probe) is sent to find out whether the current window is over. Sets no time
+    /// Sets the time when a probe (a test request) is sent to find out whether the current window is over. Sets no time
     /// if a probe is not useful.
     fn plan_probe(&mut self, limit: u32) {
         let Some(window) = &self.current else { return };
         let (None, false, Some((_, answered))) = (self.length, self.is_probing_over(), window.first) else {
             return;
         };
-        // A window of whole seconds ends less than a second before or after R.
+        // If the length of a window is a whole number of seconds, the window ends less than a second before or after
+        // the reset time.
         let not_before = if self.ends == Ends::AfterReset { window.end } else { window.end - SECOND };
         let seconds = not_before.saturating_duration_since(answered).as_secs() + 1;
         if seconds >= LONG_WINDOW_SECONDS {
@@ -216,7 +220,7 @@ impl Windows {
             window.probe_sent_at = Some(now);
             return Admission::Now;
         }
-        // Requests in flight are likely to be followed by others.
+        // While requests are in flight, more requests are likely to follow.
         let others_wait = outstanding > 0 || waiting > window.left;
         let held_back = u32::from(others_wait && window.probe_at.is_some());
         if outstanding + count + held_back <= window.left {
@@ -237,15 +241,16 @@ impl Windows {
         self.end_probe(sent);
     }
 
-    /// Cancels the probe (the request that tests whether the window is over), because an admitted request was not sent.
+    /// Cancels the probe (the request that tests whether the window is over). It is called when a request that was
+    /// allowed was not sent, because this request may have been the probe.
     pub(super) fn cancel_probe(&mut self) {
         if let Some(window) = &mut self.current {
             window.probe_sent_at = None;
         }
     }
 
-    /// Ends the probe (the request that tests whether the window is over) if it was sent at this time. Returns the time
-    /// in that case, and `None` otherwise.
+    /// Ends the probe (the request that tests whether the window is over) if the request that was sent at `sent` is the
+    /// probe. Returns `sent` in that case, and `None` otherwise.
     fn end_probe(&mut self, sent: Instant) -> Option<Instant> {
         self.alone_until = None;
         let window = self.current.as_mut()?;
@@ -261,7 +266,7 @@ impl Windows {
         let probe = self.end_probe(sent);
         let RateLimitHeaders { limit, remaining, resets_in, reset } = headers;
         let end = now + resets_in;
-        // Answers can overtake each other. One of an earlier window tells nothing about the current one.
+        // Answers can overtake each other. An answer from an earlier window tells nothing about the current window.
         let is_late = match (&self.current, self.ended) {
             (Some(window), _) => reset < window.reset,
             (None, Some((ended, at))) => reset < ended || (reset == ended && sent < at),
@@ -272,7 +277,7 @@ impl Windows {
         }
         let first = (remaining + 1 == limit).then_some((sent, now));
         if let Some(window) = self.current.as_mut().filter(|window| window.reset == reset) {
-            // Within a window, the smallest number is the newest.
+            // Within a window, the number of remaining requests only decreases, so the smallest number is the newest.
             window.left = window.left.min(remaining);
             window.end = window.end.max(end);
             let is_first_known = window.first.is_none() && first.is_some();
@@ -289,7 +294,7 @@ impl Windows {
                 self.record_successful_probe(&window, sent, now);
             }
         } else if self.ended.is_some_and(|(ended, _)| ended == reset) {
-            // The window was considered over too early.
+            // The previous window was considered over too early, because this answer still belongs to it.
             (self.ends, self.length, self.failed_probes) = (Ends::AfterReset, None, [MAX_FAILED_PROBES, 0]);
         } else if was_alone {
             self.ends = Ends::ByReset;
@@ -305,7 +310,8 @@ impl Windows {
             self.ends = Ends::ByReset;
         }
         if let Some((first_sent, first_answered)) = window.first {
-            // Windows last whole seconds, so a window that ended within this second ended at its beginning.
+            // Windows last a whole number of seconds. If the measured time, including round trips, is less than a
+            // second longer than `seconds`, no other whole number is possible.
             let seconds = Duration::from_secs((sent - first_answered).as_secs());
             self.length = (now - first_sent < seconds + SECOND).then_some(seconds);
         }

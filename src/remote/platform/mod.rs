@@ -51,12 +51,14 @@ pub struct Platform {
     client: Client,
     /// The phone number that smoke tests call from.
     phone_number: String,
-    /// True once the server has refused a large page of services. From then on, small pages are requested.
+    /// True once the server has refused a request for a large page of services. From then on, small pages are
+    /// requested.
     small_pages: Arc<AtomicBool>,
-    /// The locks that let only one task at a time change the version sets of a service. They are needed because each
-    /// write replaces all version sets of the service.
+    /// The locks that let only one task at a time change the version sets or nested settings of a service, or test it.
+    /// An update replaces these values as a whole, so concurrent updates would overwrite each other's changes.
     locks: ServiceLocks,
-    /// The state of a service that the next write to this service was planned for.
+    /// A service in the state for which the writes to it were planned. A write that is based on the live state fails if
+    /// the live service differs from this state.
     seen: Option<Arc<LiveService>>,
 }
 
@@ -118,7 +120,7 @@ impl Platform {
                 for id in ids {
                     let path = format!("{path}/{}", segment(id.as_ref()));
                     match self.client.call_json(&Call::get(one, path, Vec::new())).await {
-                        // The requested id is the key, even if the server spells it differently.
+                        // Use the requested id as the key, because the server may spell the id differently.
                         Ok(item) => {
                             let item = CatalogItem { id: id.as_ref().to_owned(), ..item };
                             add_to_catalog(&mut catalog, vec![item]);
@@ -166,7 +168,8 @@ impl Platform {
         Ok(service.into_live())
     }
 
-    /// Sends a partial update and returns the updated service, or `None` if there was nothing to send.
+    /// Sends a partial update and returns the JSON of the updated service, or `None` if there was nothing to send.
+    /// `repeatable` is true if sending the update twice has the same effect as sending it once.
     ///
     /// `body` builds the body of the request. It is called for each attempt, because the live service may have changed
     /// since the previous attempt.
@@ -187,7 +190,7 @@ impl Platform {
         match answered {
             None => Ok(None),
             Some(Value::Object(service)) if service.contains_key("id") => Ok(Some(service)),
-            // The answer should be the whole service. If it is not, the service is read.
+            // The answer should be the whole service. Otherwise, the service is read to check the update.
             Some(_) => {
                 let read = self.uninterruptible().get(id).await;
                 read.map(Some).map_err(|error| ApiError { ambiguous: true, ..error })
@@ -214,8 +217,7 @@ fn take_version_sets(service: &mut RawService) -> RawService {
     }
 }
 
-/// Adds the version sets of an update to the given version sets, replaces those of the same name, and returns the
-/// result.
+/// Returns `sets` with the version sets of an update added. A version set of the same name is replaced.
 fn with_updated_sets(mut sets: RawService, update: &ServiceUpdate) -> RawService {
     for (name, set) in &update.version_sets {
         sets.insert(name.to_string(), wire::version_set_body(set));
@@ -333,8 +335,8 @@ impl WriteApi for Platform {
             if !needs_live_state {
                 return Ok(Some(wire::update_body(update)));
             }
-            // The server replaces nested settings and the map of version sets as a whole. The live ones are sent along
-            // unchanged, so that changes by other clients and unknown fields survive.
+            // The server replaces nested settings and the map of version sets as a whole. So the request also contains
+            // their other live values, unchanged. Otherwise, changes by other clients and unknown fields would be lost.
             let mut live = self.get_unchanged(id).await?;
             let sets = take_version_sets(&mut live);
             live.retain(|name, _| update.settings.contains_key(name));
@@ -416,7 +418,8 @@ impl WriteApi for Platform {
 
     async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
         let body = turn::turn_body(test, &self.phone_number)?;
-        // The server keeps one conversation for each number and service, so tests of one service wait for each other.
+        // The server keeps one conversation for each phone number and service, so only one test of a service can run at
+        // a time.
         let lock = self.lock(id);
         let _guard = lock.lock().await;
         turn::take_turn(&self.client, &self.service_path(id), body).await

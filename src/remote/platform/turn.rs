@@ -17,7 +17,7 @@ use crate::model::{Endpoint, SmokeTest};
 const MAX_ATTEMPTS: u32 = 4;
 /// The wait before the second attempt. It doubles before each later attempt.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The status code of the answer if the agent says nothing.
+/// The status code of the answer if the agent says nothing: 204 (No Content).
 const SILENCE: u16 = 204;
 
 /// Returns the body of the request for a smoke test's turn.
@@ -32,7 +32,7 @@ pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, A
         ));
     };
     if !test.version_set.is_release() {
-        // The answer of another version set would prove nothing about this one.
+        // The API would use `release` instead, and its answer would prove nothing about this version set.
         let message = format!(
             "version set `{}` can't be tested: the Platform API can only use the version set `release`",
             test.version_set
@@ -49,8 +49,8 @@ pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, A
 /// Fails if the request fails, if the agent does not answer, or if another turn is in progress and does not end.
 pub(super) async fn take_turn(client: &Client, service_path: &str, body: Value) -> Result<String, ApiError> {
     let path = format!("{service_path}/text-turn");
-    // A turn has effects, so repeating it is not the same as sending it once. But no person has the phone number: at
-    // worst, the agent gets the same text twice.
+    // The call is marked as repeatable, although sending a turn twice is not the same as sending it once. No user has
+    // the phone number of the test, so in the worst case the agent gets the same text twice.
     let call = Call::new(Endpoint::TakeTurn, Method::POST, path, Some(body));
     let (mut wait, mut attempt) = (FIRST_WAIT, 1);
     let answer = loop {

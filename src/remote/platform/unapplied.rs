@@ -1,7 +1,7 @@
 //! Finds the fields of an update that the server did not apply.
 //!
-//! The API drops nulls, ignores fields that it does not want to change, and still returns status 200. But its answer is
-//! the whole service, which shows the fields that were not applied.
+//! The API may drop nulls and ignore fields, and still return status 200. But its answer is the whole service, so a
+//! comparison with the update shows the fields that were not applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,8 @@ const MAX_SHOWN: usize = 60;
 
 /// Returns the fields of an update that have another value in the server's answer.
 ///
-/// Ignores descriptions and key terms, because servers normalize their texts. The read-back after an apply checks them.
+/// Does not compare descriptions and key terms, because servers normalize these texts. The read-back after an apply
+/// checks them.
 pub(super) fn find_unapplied(update: &ServiceUpdate, answer: &LiveService) -> Vec<UnappliedField> {
     let ServiceUpdate {
         name,
@@ -63,7 +64,7 @@ pub(super) fn find_unapplied(update: &ServiceUpdate, answer: &LiveService) -> Ve
     let known: Vec<&SettingField> = settings.keys().filter_map(|name| field(SERVICE, name)).collect();
     let (sent, answered) = (normal(SERVICE, settings), normal(SERVICE, &answer.settings));
     for SettingField { name, kind, .. } in known {
-        // A null that was sent clears the field. The normal form then has the default, if there is one.
+        // A null in the update clears the field. In the normal form, a cleared field has its default, if there is one.
         let value = |values: &Map<String, Value>| values.get(*name).cloned().unwrap_or_default();
         collect_differences(kind, name, &value(&sent), &value(&answered), &mut found);
     }
@@ -74,8 +75,8 @@ fn trim_tags(tags: &BTreeMap<String, Option<String>>) -> BTreeMap<String, Option
     tags.iter().map(|(key, value)| (trim_text(key), value.as_deref().map(trim_text))).collect()
 }
 
-/// Converts a version set of the answer into the JSON of a write, for a comparison with what was sent. Leaves out
-/// fields that the server added itself.
+/// Converts a version set of the answer into the JSON of a write, so that it can be compared with the version set that
+/// was sent. Leaves out unknown fields that were not sent, because the server added them.
 fn comparable(answered: &VersionSet, sent: &VersionSet) -> Value {
     let mut set = answered.clone();
     set.carried.retain(|key, _| sent.carried.contains_key(key));

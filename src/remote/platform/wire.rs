@@ -1,7 +1,8 @@
 //! The JSON of the Platform API's requests and answers.
 //!
-//! Reading is tolerant: missing fields get a default. Unknown fields are kept in version sets, and ignored elsewhere.
-//! Writing is exact.
+//! Reading is tolerant: missing fields get a default. Unknown fields of version sets are kept, because a write would
+//! otherwise remove them. Other unknown fields are ignored. Writing is exact: a request contains only known fields and
+//! the fields that were kept.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -75,8 +76,8 @@ impl Service {
 const CONTEXT_GRAPH_VERSION: &str = "context_graph_version_number";
 const CONTROLS: &str = "experience_controls";
 
-/// Moves the experience controls of each model preference into their own field. A null means that there are no
-/// controls.
+/// Moves the experience controls of each model preference from the unknown fields into their own field. A null means
+/// that there are no controls.
 fn take_controls(set: &mut VersionSet) {
     for preference in set.llm_model_preferences.values_mut() {
         match preference.carried.remove(CONTROLS) {
@@ -84,7 +85,8 @@ fn take_controls(set: &mut VersionSet) {
                 preference.experience_controls = without_unset(EXPERIENCE_CONTROLS, &controls);
             }
             None | Some(Value::Null) => {}
-            // Not an object, so no manifest can declare it: carried along unchanged.
+            // This value is not an object, so no manifest can declare it. Keep it, so that writes send it back
+            // unchanged.
             Some(other) => {
                 preference.carried.insert(CONTROLS.to_owned(), other);
             }
@@ -92,8 +94,7 @@ fn take_controls(set: &mut VersionSet) {
     }
 }
 
-/// Returns the JSON of a version set for a write. It contains the versions of the agent and of the context graph; null
-/// stands for the latest version.
+/// Returns the JSON of a version set for a write. In it, a version of null stands for the latest version.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }
