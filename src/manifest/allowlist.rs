@@ -1,4 +1,4 @@
-//! The allowlist of the hosts that may receive credentials, and of the environment variables that may contain them.
+//! The allowlist: the hosts that may receive credentials, and the environment variables that may contain credentials.
 //!
 //! A pull request can change `amigops.yaml`, so that file must not decide where a job's secrets go. The allowlist
 //! comes from the environment of the process, which a pull request can't change.
@@ -12,7 +12,7 @@ use super::load::Loaded;
 use super::url::{self, Host};
 use crate::model::Api;
 
-/// The vendor's hosts: those in its API descriptions, and those of its regions.
+/// The vendor's hosts: the hosts in its API descriptions, and the hosts of its regions.
 const VENDOR_HOSTS: &[&str] = &[
     "api.amigo.ai",
     "internal-api.amigo.ai",
@@ -21,7 +21,7 @@ const VENDOR_HOSTS: &[&str] = &[
     "api-ca-central-1.amigo.ai",
     "api.platform.amigo.ai",
 ];
-/// The prefixes of the names of variables that may always contain credentials.
+/// Prefixes of names of environment variables. A variable with one of these prefixes may always contain a credential.
 const VENDOR_PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
 
 /// The name of the environment variable that lists the allowed hosts.
@@ -32,13 +32,13 @@ pub const CREDENTIALS_VARIABLE: &str = "AMIGOPS_ALLOWED_CREDENTIALS";
 /// The values of the environment variables that define the allowlist. `None` means that a variable is not set.
 #[derive(Clone, Debug, Default)]
 pub struct AllowlistVariables {
-    /// The value of `AMIGOPS_ALLOWED_HOSTS`.
+    /// The value of `AMIGOPS_ALLOWED_HOSTS`: a comma-separated list of hosts.
     pub hosts: Option<String>,
-    /// The value of `AMIGOPS_ALLOWED_CREDENTIALS`.
+    /// The value of `AMIGOPS_ALLOWED_CREDENTIALS`: a comma-separated list of names of environment variables.
     pub credentials: Option<String>,
-    /// The value of `AMIGO_BASE_URL`.
+    /// The value of `AMIGO_BASE_URL`: the address for environments that have no `base_url` in `amigops.yaml`.
     pub amigo_base_url: Option<String>,
-    /// The value of `PLATFORM_API_URL`.
+    /// The value of `PLATFORM_API_URL`. On the Platform API, this address is used instead of `AMIGO_BASE_URL`.
     pub platform_api_url: Option<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct AllowlistError {
 /// An allowed host and its allowed port. `None` allows every port.
 type Entry = (Host, Option<u16>);
 
-/// The allowlist of the hosts that may receive credentials, and of the environment variables that may contain them.
+/// The allowlist: the hosts that may receive credentials, and the environment variables that may contain credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Allowlist {
     /// The hosts in `AMIGOPS_ALLOWED_HOSTS`. If this is `None`, the vendor's hosts and loopback addresses are allowed.
@@ -86,7 +86,7 @@ impl Allowlist {
         Ok(Self { hosts, from_variables, variables, amigo_base_url, platform_api_url })
     }
 
-    /// Returns the address of an API that is used if an environment has no `base_url` in `amigops.yaml`.
+    /// Returns the address of an API for environments that have no `base_url` in `amigops.yaml`.
     pub fn default_address(&self, api: Api) -> &str {
         self.address_from_variables(api).unwrap_or(api.base_url())
     }
@@ -99,8 +99,9 @@ impl Allowlist {
         address.map(String::as_str)
     }
 
-    /// Checks that a base URL may receive credentials. Otherwise, errors with the host and port that must be added to
-    /// the list to allow it.
+    /// Checks that the host of a base URL may receive credentials. Otherwise, errors with the entry for
+    /// `AMIGOPS_ALLOWED_HOSTS` that would allow it: the host, and its port unless that is 443. For an invalid URL,
+    /// errors with the URL.
     pub fn check_address(&self, address: &str) -> Result<(), String> {
         let server = url::server(address).map_err(|_| address.to_owned())?;
         let is_listed =
@@ -137,7 +138,8 @@ impl Allowlist {
         Err(Problems { diagnostics, sources: loaded.sources.clone(), files: loaded.files, omitted: 0 })
     }
 
-    /// Returns a diagnostic for the host of an environment and for each of its variables, if it is not allowed.
+    /// Returns a diagnostic for the environment's host if the host is not allowed, and one for each credential variable
+    /// that is not allowed.
     pub(super) fn problems(&self, environment: &Environment, severity: Severity) -> Vec<Diagnostic> {
         let (base_url, credentials) = match &environment.target {
             EnvironmentTarget::Classic { base_url, credentials, .. }

@@ -21,7 +21,7 @@ pub(super) struct Span {
     pub(super) file: FileId,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// The line at which the range starts, from 1. 0 means the whole file.
+    /// The line at which the range starts, from 1. 0 means that the span stands for the whole file.
     pub(super) line: u32,
     /// The column at which the range starts, from 1, in characters.
     pub(super) column: u32,
@@ -104,12 +104,12 @@ impl DiagnosticCollector {
         id
     }
 
-    /// Records what a file contained when it was read.
+    /// Records that a file was read, with a hash of its content.
     pub(super) fn record_file(&mut self, file: ReadFile) {
         self.read_files.push(file);
     }
 
-    /// Returns the files that were read.
+    /// Removes and returns the records of the files that were read.
     pub(super) fn take_files(&mut self) -> Vec<ReadFile> {
         std::mem::take(&mut self.read_files)
     }

@@ -5,7 +5,8 @@ use super::decode::{Fields, Shape};
 use super::diagnostic::{Code, Location};
 use super::tree::{Node, Value};
 
-/// The names of the environment variables that contain credentials. `None` means the default variable.
+/// The names of the environment variables that contain credentials. `None` means that the file names no variable, so
+/// the default variable is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CredentialVariables {
     /// The name of the variable that contains the API key.
@@ -30,7 +31,8 @@ pub(super) const CLASSIC_CREDENTIALS: Shape =
     Shape { what: "`credentials`", keys: &["api_key", "api_key_id", "user_id"], help: "" };
 pub(super) const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
 
-/// Decodes the names of the variables that contain an environment's credentials.
+/// Decodes the names of the variables that contain an environment's credentials. Reports invalid names and leaves them
+/// out.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     fields: Fields<'_>,
@@ -61,7 +63,8 @@ pub(super) fn decode(
     CredentialVariables { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
 }
 
-/// Returns the locations in the file of the names that are set, in the order of [`CredentialVariables::names`].
+/// Returns the locations, in `amigops.yaml`, of the variable names that are set. They are in the order of
+/// [`CredentialVariables::names`].
 pub(super) fn places(
     problems: &DiagnosticCollector,
     fields: Fields<'_>,
@@ -91,8 +94,8 @@ fn bad_credential(span: Span, name: &str) -> Problem {
         .help("use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it")
 }
 
-/// Creates a problem that reports a variable, such as `AMIGO_API_KEY_FILE`, that contains the name of a file instead of
-/// a credential.
+/// Creates the problem for a variable name that ends with `_FILE`, such as `AMIGO_API_KEY_FILE`. Such a variable
+/// contains the name of a file and not a credential.
 fn names_a_file(span: Span, name: &str) -> Problem {
     let credential = name.trim_end_matches("_FILE");
     Problem::error(Code::BadCredential, span, format!("`{name}` names a file, not a credential"))
@@ -100,7 +103,8 @@ fn names_a_file(span: Span, name: &str) -> Problem {
 }
 
 /// Returns true if a string looks like the name of a variable and not like a secret. A name consists of upper-case
-/// letters, digits and underscores, and has no long part with digits.
+/// letters, digits and underscores. A part between underscores that is long (16 characters or more) and contains a
+/// digit may be a secret.
 fn is_variable(text: &str) -> bool {
     let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';

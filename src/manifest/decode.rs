@@ -1,5 +1,5 @@
-//! Decodes the nodes of a YAML tree into values. Each function reports the problems that it finds, and decoding
-//! continues.
+//! Decodes the nodes of a YAML tree into values. Each function reports the problems that it finds and returns what it
+//! could decode, so that one load finds all problems.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Does the same as [`Self::open`], but calls `special` for each unknown key. If `special` returns true, it has
-    /// reported the key itself.
+    /// already reported the key. Otherwise, this function reports the key.
     pub(super) fn open_with(
         problems: &mut DiagnosticCollector,
         node: &'a Node,
@@ -59,17 +59,19 @@ impl<'a> Fields<'a> {
         Some(Self { map })
     }
 
-    /// Returns the value of the member with this name, even if it is null.
+    /// Returns the value of the member with this name, even if the value is null. Returns `None` if there is no such
+    /// member.
     pub(super) fn raw(&self, name: &str) -> Option<&'a Node> {
         self.map.get(name)
     }
 
-    /// Returns the key of the member with this name, with its span.
+    /// Returns the key of the member with this name, with the key's span. Returns `None` if there is no such member.
     pub(super) fn key(&self, name: &str) -> Option<&'a Key> {
         self.map.entry(name).map(|(key, _)| key)
     }
 
-    /// Returns the value of the member with this name. If the value is null, reports it and returns `None`.
+    /// Returns the value of the member with this name, or `None` if there is no such member. If the value is null,
+    /// reports it and returns `None`.
     pub(super) fn get(&self, problems: &mut DiagnosticCollector, name: &str) -> Option<&'a Node> {
         let (key, node) = self.map.entry(name)?;
         if node.value == Value::Null {
@@ -82,8 +84,8 @@ impl<'a> Fields<'a> {
         Some(node)
     }
 
-    /// Returns the value of a required member. If the key is missing or its value is null, reports it and returns
-    /// `None`.
+    /// Returns the value of a required member. If the key is missing or its value is null, reports that and returns
+    /// `None`. A missing key is reported at the span `at`, as a key that `what` needs.
     pub(super) fn require(
         &self,
         problems: &mut DiagnosticCollector,
@@ -149,7 +151,8 @@ pub(super) fn list<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what:
     }
 }
 
-/// Returns the string in a node. Reports any other value. For a number or a boolean, the report suggests quotes.
+/// Returns the string in a node. Reports any other value, and returns `None` for it. For a number or a boolean, the
+/// report suggests quotes.
 pub(super) fn text<'a>(problems: &mut DiagnosticCollector, node: &'a Node) -> Option<&'a str> {
     let written = match &node.value {
         Value::Text(text) => return Some(text),
@@ -165,7 +168,8 @@ pub(super) fn text<'a>(problems: &mut DiagnosticCollector, node: &'a Node) -> Op
     None
 }
 
-/// Decodes a name: a non-empty string of one line. Removes white space at both ends, as the servers do.
+/// Decodes a name: a non-empty string of one line. Removes white space at both ends, as the servers do. Reports any
+/// other value, and returns `None` for it.
 pub(super) fn name<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a str> {
     let trimmed = prose(problems, node, what)?;
     if let Some(c) = forbidden_in_name(trimmed) {
@@ -221,7 +225,8 @@ pub(super) fn check_length(
     fits
 }
 
-/// Decodes a non-empty string of any number of lines. Removes white space at both ends.
+/// Decodes a non-empty string of any number of lines. Removes white space at both ends. Reports any other value, and
+/// returns `None` for it.
 pub(super) fn prose<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a str> {
     let trimmed = text(problems, node)?.trim();
     if trimmed.is_empty() {
@@ -231,7 +236,7 @@ pub(super) fn prose<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what
     Some(trimmed)
 }
 
-/// Decodes a boolean.
+/// Returns the boolean in a node. Reports any other value, and returns `None` for it.
 pub(super) fn boolean(problems: &mut DiagnosticCollector, node: &Node) -> Option<bool> {
     match &node.value {
         Value::Bool(value) => Some(*value),
@@ -253,7 +258,8 @@ fn is_yaml_1_1_boolean(text: &str) -> bool {
     ["yes", "no", "on", "off", "y", "n", "true", "false"].contains(&text.to_lowercase().as_str())
 }
 
-/// Decodes a string that must be one of a few words.
+/// Returns the string in a node if it is one of the allowed `words`. Reports any other value, and returns `None` for
+/// it.
 pub(super) fn word<'a>(
     problems: &mut DiagnosticCollector,
     node: &'a Node,
@@ -283,7 +289,8 @@ pub(super) fn is_ambiguous(raw: &str) -> bool {
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Converts a node to JSON, for values that the loader does not interpret.
+/// Converts a node to JSON, for values that the loader does not interpret. Reports a number with ambiguous leading
+/// zeros. Reports a number that JSON can't express, and converts it to null.
 pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,

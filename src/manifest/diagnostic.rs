@@ -172,9 +172,9 @@ pub enum Severity {
 /// A range of a file's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot {
-    /// The offset of the first byte, not counting a byte-order mark.
+    /// The offset in bytes at which the range begins. A byte-order mark at the start of the file is not counted.
     pub start: usize,
-    /// The offset of the first byte after the range.
+    /// The offset in bytes at which the range ends. The byte at this offset is not part of the range.
     pub end: usize,
     /// The line of the first byte, from 1.
     pub line: usize,
@@ -204,10 +204,10 @@ impl fmt::Display for Location {
     }
 }
 
-/// Another location that belongs to a problem, such as that of a first definition.
+/// Another location that belongs to a problem, such as the first definition of a duplicate key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {
-    /// The other location.
+    /// The location that is shown in addition to the problem's own.
     pub location: Location,
     /// The text to show at the location.
     pub label: String,
@@ -278,14 +278,16 @@ impl Problems {
         self.diagnostics.iter().any(|problem| problem.code == Code::ProjectNotFound)
     }
 
-    /// Returns true if every error comes from a guardrail: the files are valid, but a rule forbids them.
+    /// Returns true if there are errors and all of them come from guardrails: the files are valid, but a rule forbids
+    /// them.
     pub fn is_refusal(&self) -> bool {
         let mut errors =
             self.diagnostics.iter().filter(|problem| problem.severity == Severity::Error).peekable();
         self.omitted == 0 && errors.peek().is_some() && errors.all(|problem| problem.code.is_guardrail())
     }
 
-    /// Returns the last line of a report, which has the numbers of problems and of files.
+    /// Returns the last line of a report, which states the number of problems and the number of files that have
+    /// problems.
     pub fn summary(&self) -> String {
         let errors = || self.diagnostics.iter().filter(|problem| problem.severity == Severity::Error);
         let files: std::collections::BTreeSet<_> = errors().map(|problem| &problem.location.file).collect();

@@ -30,7 +30,7 @@ impl ManifestDocument {
     }
 }
 
-/// Converts a mapping to JSON. Returns no members for any other node, because the loader has already reported it.
+/// Converts a mapping to JSON. Returns an empty map for any other node, because the loader has already reported it.
 pub(super) fn members(node: &Node) -> Map<String, Json> {
     match decode::json(&mut DiagnosticCollector::default(), node) {
         Json::Object(members) => members,

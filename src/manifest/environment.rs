@@ -21,7 +21,7 @@ pub struct Environment {
     pub name: String,
     /// The API and address of the environment.
     pub target: EnvironmentTarget,
-    /// True if plans for this environment retire orphans. If absent, the project's own value applies.
+    /// True if plans for this environment retire orphans. If this is `None`, the project's own `prune` applies.
     pub prune: Option<bool>,
     /// The locations in `amigops.yaml` that determine which credentials are sent, and where.
     pub places: EnvironmentPlaces,
@@ -45,7 +45,8 @@ pub enum EnvironmentTarget {
     Classic {
         /// The id of the organization. If absent, it comes from an environment variable.
         organization: Option<String>,
-        /// The address of the server, if it is not the vendor's.
+        /// The address of the server (`base_url`), without a `/` at its end. If absent, the API's default address is
+        /// used.
         base_url: Option<String>,
         /// The headers to send with every request.
         headers: BTreeMap<String, String>,
@@ -69,7 +70,8 @@ pub enum EnvironmentTarget {
     Platform {
         /// The workspace's id. If absent, it comes from an environment variable.
         workspace: Option<String>,
-        /// The address of the server, if it is not the vendor's.
+        /// The address of the server (`base_url`), without a `/` at its end. If absent, the API's default address is
+        /// used.
         base_url: Option<String>,
         /// The headers to send with every request.
         headers: BTreeMap<String, String>,
@@ -124,7 +126,8 @@ const ANY: Shape = Shape {
     ],
     help: "",
 };
-/// Decodes one environment of `amigops.yaml`.
+/// Decodes one environment of `amigops.yaml`. Returns `None` if it is not a mapping, or if its `api` is missing or
+/// invalid.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     root: &Path,
@@ -190,10 +193,11 @@ fn places(
     }
 }
 
-/// Reports a key that belongs to another kind of environment, and masks its value if it may be a credential. Returns
-/// true if the key was reported.
+/// Reports an unknown key that looks like a credential, or that belongs to another kind of environment. Masks its value
+/// if the value may be a credential. Returns false if the key is neither, so that the caller reports it.
 fn report_foreign_key(problems: &mut DiagnosticCollector, key: &Key, value: &Node) -> bool {
-    // `credentials` itself is a key of every environment except the embedded one.
+    // The key `credentials` is not treated as a misplaced credential: every environment except an embedded one has this
+    // key.
     if decode::names_credential(&key.name) && !CLASSIC.keys.contains(&key.name.as_str()) {
         decode::mask(problems, value);
         problems.push(
@@ -247,7 +251,7 @@ fn embedded(
         None if fields.raw("dialect").is_some() => None,
         _ => Some(Api::Classic),
     };
-    // If the dialect is invalid, the key is not checked.
+    // If the dialect is invalid, the API is not known, so the key is not checked.
     if let Some(key) = fields.key("smoke_phone_number")
         && api == Some(Api::Classic)
     {
@@ -316,7 +320,7 @@ fn base_url(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<St
 
 fn headers(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> BTreeMap<String, String> {
     let Some(node) = fields.get(problems, "headers") else { return BTreeMap::new() };
-    // Mask before checking types: any value of such a key may be a secret.
+    // Mask the values first, because the reports of wrong types below quote lines of the file.
     if !matches!(node.value, Value::Map(_)) {
         decode::mask(problems, node);
     }

@@ -27,8 +27,8 @@ pub(super) fn path_to_read(problems: &mut DiagnosticCollector, root: &Path, node
     })
 }
 
-/// Decodes a path in `amigops.yaml` to a file that amigops creates. Returns the absolute path. No part of the path may
-/// be a link.
+/// Decodes a path in `amigops.yaml` to a file that amigops creates. Returns the absolute path, or `None` after an
+/// error. It is an error if a part of the path is a symbolic link.
 pub(super) fn path_to_create(
     problems: &mut DiagnosticCollector,
     root: &Path,
@@ -68,7 +68,7 @@ fn leaves_project(text: &str) -> bool {
     path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// Creates a problem that reports a path that leads out of the project, into a `.git` directory, or through a link.
+/// Creates the problem for a path that leads out of the project, into a `.git` directory, or through a symbolic link.
 fn unsafe_path(span: Span, text: &str, error: &PathError) -> Problem {
     let text = shortened(text);
     let (message, label) = match error {
@@ -98,7 +98,7 @@ pub(super) fn relative(root: &Path, path: &Path) -> String {
     parts.join("/")
 }
 
-/// Creates the problem that a glob pattern is invalid.
+/// Creates the problem for an invalid glob pattern.
 pub(super) fn bad_glob(span: Span, pattern: &str, error: &globset::Error) -> Problem {
     let message = format!("`{}` is not a valid pattern", shortened(pattern));
     Problem::error(Code::BadGlob, span, message).label(error.kind().to_string())
@@ -126,7 +126,7 @@ pub(super) fn find(
         globs.iter().filter_map(|(text, span)| pattern(problems, root, text, *span)).collect();
     let mut bases: Vec<PathBuf> = patterns.iter().map(|pattern| pattern.base.clone()).collect();
     bases.sort();
-    // A search in a directory includes all directories below it.
+    // A search in a directory includes all directories below it, so those are removed from the list.
     bases.dedup_by(|below, above| below.starts_with(above));
     let mut found = BTreeMap::new();
     for base in bases.iter().filter(|base| fs::symlink_metadata(base).is_ok()) {
@@ -195,7 +195,7 @@ fn walk(
     patterns: &mut [Pattern<'_>],
     found: &mut dyn FnMut(String, PathBuf),
 ) {
-    // For `*.yaml`, only the root is searched, and not all directories below it.
+    // The depth is limited so that the pattern `*.yaml` only searches the root, and not all directories below it.
     let above = base.strip_prefix(root).map_or(0, |base| base.components().count());
     let depths =
         patterns.iter().filter(|pattern| pattern.base.starts_with(base)).map(|pattern| pattern.depth);
@@ -228,7 +228,7 @@ fn walk(
                 None if matched => found(name, path.to_owned()),
                 None => {}
             },
-            // If no pattern matches it, a broken link or a link to a parent directory is ignored. An unreadable
+            // A broken link, or a link to a parent directory, is ignored if no pattern matches its name. An unreadable
             // directory is reported, because it may contain manifests.
             Err(error)
                 if matched || error.io_error().is_some_and(|io| io.kind() != io::ErrorKind::NotFound) =>

@@ -35,7 +35,8 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// Words that suggest that a header carries a credential, if its name, split at the dashes, contains one of them.
+/// Words that suggest a credential. A header probably carries a credential if one of these words is a part of its name
+/// between dashes.
 const CREDENTIAL_WORDS: &[&str] = &["auth", "bearer", "jwt", "key", "keys", "pass", "session", "signature"];
 
 /// Returns true if a header's name suggests that it carries a credential.
@@ -44,8 +45,8 @@ pub(super) fn carries_credential(name: &str) -> bool {
     decode::names_credential(&name) || name.split('-').any(|word| CREDENTIAL_WORDS.contains(&word))
 }
 
-/// Returns the reason why a file can't set a header, or `None` if it can. Does not check for credentials, because
-/// [`carries_credential`] does that.
+/// Returns the reason why `amigops.yaml` can't set a header, or `None` if it can. Does not check for credentials,
+/// because [`carries_credential`] does that.
 pub(super) fn refusal(name: &str) -> Option<&'static str> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {

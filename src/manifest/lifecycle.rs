@@ -60,7 +60,8 @@ pub(super) fn decode(
     (lifecycle, span)
 }
 
-/// Decodes the key `lifecycle.retire`. Does not check that the API supports the value.
+/// Decodes the key `lifecycle.retire`. Reports an unknown value, and returns `None` for it. Does not check that the API
+/// supports the value.
 pub(super) fn parse_retire(problems: &mut DiagnosticCollector, node: &Node) -> Option<Retire> {
     Some(match decode::word(problems, node, "`retire`", &["deactivate", "keep", "delete"])? {
         "keep" => Retire::Keep,
@@ -131,8 +132,8 @@ fn bad_path(span: Span, text: &str, parts: &[&str]) -> Problem {
     )
 }
 
-/// Decodes the key `smoke`. `declared` contains the names of the service's version sets, or is `None` if version sets
-/// are not managed.
+/// Decodes the key `smoke`. `declared` contains the names of the service's version sets, or is `None` if the manifest
+/// has no `version_sets`.
 pub(super) fn smoke(
     problems: &mut DiagnosticCollector,
     node: &Node,

@@ -28,10 +28,11 @@ use crate::model::{Desired, did_you_mean};
 pub struct LoadOptions<'a> {
     /// The location of the project to load.
     pub source: ProjectSource<'a>,
-    /// The name of the environment to load. `None` selects the default environment. The overlays of all environments
-    /// are checked.
+    /// The name of the environment to load. `None` selects the default environment. The overlays of all other
+    /// environments are checked, too.
     pub environment: Option<&'a str>,
-    /// File contents that replace those on disk, or add new files, by file name within the project.
+    /// The contents of files to use instead of those on disk, by the file's path in the project. A path that is not on
+    /// disk adds a new file.
     pub replacements: BTreeMap<String, String>,
     /// True to allow a project without manifests.
     pub allow_empty: bool,
@@ -71,7 +72,7 @@ pub struct Loaded {
     pub sources: Sources,
     /// The number of files that were read, including `amigops.yaml`.
     pub files: usize,
-    /// The files that were read, with what they contained.
+    /// The files that were read, each with a hash of its content.
     pub read_files: Vec<ReadFile>,
     /// Every document as it is in its file, ordered by file. Empty without [`LoadOptions::keep_documents`].
     pub documents: Vec<ManifestDocument>,
@@ -110,7 +111,8 @@ pub fn load_project(source: ProjectSource<'_>) -> Result<Project, Problems> {
 pub(super) struct LoadResult {
     /// The project's directory.
     pub(super) root: PathBuf,
-    /// The desired state. It is incomplete if there are errors.
+    /// The project, the selected environment and the desired state. If there are errors, the desired state is
+    /// incomplete, or all three are missing.
     state: Option<(Project, Environment, Desired)>,
     /// All errors and warnings.
     pub(super) problems: Problems,
@@ -162,7 +164,8 @@ fn read_project(problems: &mut DiagnosticCollector, root: &Path) -> Option<Decod
     problems.quote(file);
     let documents = yaml::parse(problems, file, &text);
     if !documents.complete {
-        // In an incomplete tree, credentials can't be found by their keys. So each line that may contain one is masked.
+        // The parser stopped at an error, so credentials after it can't be found by their keys. Each line that may
+        // contain a credential is masked instead.
         mask_lines(problems, file, &text);
     }
     let mut roots = documents.roots.into_iter();
@@ -182,7 +185,7 @@ fn read_project(problems: &mut DiagnosticCollector, root: &Path) -> Option<Decod
     project::decode(problems, root, &first)
 }
 
-/// In each line, masks the text after a colon if the text before it suggests a credential.
+/// Masks the text after a colon in each line in which the text before the colon suggests a credential.
 fn mask_lines(problems: &mut DiagnosticCollector, file: FileId, text: &str) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -236,7 +239,7 @@ fn select_environment(
     let single = || (environments.len() == 1).then(|| environments.keys().next()).flatten();
     let Some(name) = name.or(decoded.project.default_environment.as_deref()).or(single().map(String::as_str))
     else {
-        // An invalid default or list is already reported.
+        // If the default environment or the list of environments is invalid, that has already been reported.
         if !problems.has_errors() {
             let names: Vec<_> = environments.keys().map(|name| format!("`{name}`")).collect();
             let problem =
@@ -275,8 +278,8 @@ fn select_environment(
     Some(environment.clone())
 }
 
-/// Reads and decodes the documents of all manifests. Returns them, and true if some documents could not be read or
-/// decoded.
+/// Reads and decodes the documents of all manifests. Returns the decoded documents, and true if some documents could
+/// not be read or decoded.
 fn read_manifests(
     problems: &mut DiagnosticCollector,
     decoded: &DecodedProject,

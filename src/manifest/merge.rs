@@ -1,7 +1,8 @@
 //! Merges trees by JSON Merge Patch (RFC 7396): `defaults` ← document ← overlay.
 //!
 //! The settings of the Platform API are themselves a patch over the live values, in which null means "remove". So a
-//! null in a setting removes the value in the target of the merge. If the target has no value, the null is kept.
+//! null in a setting removes the value in the target of the merge. If the target has no value, the null is kept, so
+//! that it removes the live value.
 //!
 //! Every node keeps its span, so that a problem in a merged value points to the line that set it.
 
@@ -96,7 +97,7 @@ fn apply_members(target: Map, members: &Map, nulls: Nulls) -> Map {
     Map { entries: slots.into_iter().flatten().collect() }
 }
 
-/// Returns the keys of a mapping. Returns none for any other node.
+/// Returns the keys of a mapping, or an empty set for any other node.
 pub(super) fn keys(node: &Node) -> HashSet<&str> {
     match &node.value {
         Value::Map(map) => map.entries.iter().map(|(key, _)| key.name.as_str()).collect(),

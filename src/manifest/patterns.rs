@@ -4,10 +4,12 @@ use std::path::Path;
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
 
-/// A pattern for manifests. Like in a shell, it matches a hidden file or directory only if it names the dot.
+/// A glob pattern for manifests. As in a shell, a wildcard does not match the dot at the start of a hidden name: the
+/// pattern must contain that dot.
 pub(super) struct ManifestPattern {
     matcher: GlobMatcher,
-    /// The parts of the pattern that name hidden files or directories. `None` for a part that is no pattern by itself.
+    /// The parts of the pattern between slashes that name hidden files or directories. `None` stands for a part that is
+    /// not a valid pattern by itself, such as `{.a` in `{.a/x,b/y}.yaml`. It allows every hidden name.
     hidden: Vec<Option<GlobMatcher>>,
 }
 
@@ -23,7 +25,7 @@ impl ManifestPattern {
         Ok(Self { matcher: compile(text)?.compile_matcher(), hidden })
     }
 
-    /// Returns true if the pattern matches a path relative to the project.
+    /// Returns true if the pattern matches a path. The path is relative to the project's directory.
     pub(super) fn is_match(&self, path: &Path) -> bool {
         let is_visible = |part: &std::ffi::OsStr| {
             !part.as_encoded_bytes().starts_with(b".") || self.names_hidden(Path::new(part))
@@ -31,7 +33,7 @@ impl ManifestPattern {
         self.matcher.is_match(path) && path.iter().all(is_visible)
     }
 
-    /// Returns true if the pattern names a hidden file or directory.
+    /// Returns true if a part of the pattern names the hidden file or directory with this name.
     pub(super) fn names_hidden(&self, name: &Path) -> bool {
         self.hidden.iter().any(|part| part.as_ref().is_none_or(|part| part.is_match(name)))
     }
@@ -50,13 +52,13 @@ impl ManifestPatterns {
         Self(patterns.into_iter().filter_map(|text| ManifestPattern::new(text.as_ref()).ok()).collect())
     }
 
-    /// Returns true if a pattern matches a path relative to the project.
+    /// Returns true if at least one pattern matches a path. The path is relative to the project's directory.
     pub fn is_match(&self, path: impl AsRef<Path>) -> bool {
         self.0.iter().any(|pattern| pattern.is_match(path.as_ref()))
     }
 }
 
-/// Returns what to write instead of a pattern that matches no file, or `None` if the pattern could match one.
+/// Returns a hint on how to correct a pattern that matches no file, or `None` if the pattern itself is correct.
 pub(super) fn help_for_unmatched(root: &Path, text: &str) -> Option<String> {
     let plain = text.trim_start_matches("./");
     let has_wildcard = plain.contains(['*', '?', '[', '{']);

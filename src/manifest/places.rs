@@ -76,8 +76,8 @@ impl Places {
         self.services.insert(ServiceName::new(name), layers);
     }
 
-    /// Returns the layers that give a value to a version set (or to a field of it). The layer with the highest
-    /// precedence is first.
+    /// Returns the layers that give a value to a version set (or to a field of it). The first item of `path` is the
+    /// name of the version set. The layer with the highest precedence is first in the result.
     pub fn layers(&self, service: &ServiceName, path: &[&str]) -> Vec<Layer> {
         let Some(sets) = self.services.get(service) else { return Vec::new() };
         let mut found = Vec::new();
@@ -104,6 +104,7 @@ impl Places {
 
     /// Returns the key of a version set (or of a field of it) in the document or its overlay, even if the key does not
     /// exist yet. Defaults can't be edited for one service, so [`Layer::Defaults`] gives the key in the document.
+    /// Returns `None` if no document declares the service.
     pub fn key_path(&self, service: &ServiceName, path: &[&str], layer: Layer) -> Option<KeyPath> {
         let ServiceLayers { file, document, .. } = self.services.get(service)?;
         let above: &[&str] = match layer {
@@ -115,7 +116,7 @@ impl Places {
     }
 }
 
-/// Returns the project's default version sets.
+/// Returns the version sets in the project's defaults, or `None` if the defaults have none.
 pub(super) fn default_version_sets(defaults: Option<&Node>) -> Option<Arc<Node>> {
     defaults.and_then(|node| below(node, SETS)).cloned().map(Arc::new)
 }

@@ -49,7 +49,7 @@ pub struct Project {
     pub environments: BTreeMap<String, Environment>,
     /// The name of the environment that is used when no environment is selected.
     pub default_environment: Option<String>,
-    /// True if plans retire orphans, for environments that don't say otherwise.
+    /// True if plans retire orphans. An environment with its own `prune` overrides this value.
     pub prune: bool,
     /// The project's rules, such as its guardrails.
     pub policy: Policy,
@@ -79,7 +79,7 @@ pub(super) struct DecodedProject {
     pub(super) protected: Vec<(ServiceName, Span)>,
 }
 
-/// Decodes the document of `amigops.yaml`.
+/// Decodes the document of `amigops.yaml`. Returns `None` if it is not a mapping.
 pub(super) fn decode(problems: &mut DiagnosticCollector, root: &Path, node: &Node) -> Option<DecodedProject> {
     let fields = Fields::open(problems, node, &SHAPE)?;
     let at = fields.map.entries.first().map_or(node.span, |(key, _)| key.span);
@@ -124,7 +124,7 @@ pub(super) fn decode(problems: &mut DiagnosticCollector, root: &Path, node: &Nod
     })
 }
 
-/// Creates a problem that reports that the project declares no service.
+/// Creates the problem for a project that declares no service.
 pub(super) fn no_manifests(at: Span, message: &str, label: &str) -> Problem {
     Problem::error(Code::NoManifests, at, message)
         .label(label)
@@ -249,8 +249,9 @@ fn ownership(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Ownershi
     Ownership { tag: part("tag", default.tag), value: part("value", default.value), is_written }
 }
 
-/// Reports each `prune: true`, of the project or of an environment, if the file does not set an ownership
-/// value. Without this check, plans would also retire the services of every other project that sets none.
+/// Reports each `prune: true`, of the project or of an environment, if the file does not set an ownership value. All
+/// projects without an ownership value share the default value. So without this check, a plan would also retire the
+/// services of those other projects.
 fn check_prune(problems: &mut DiagnosticCollector, fields: Fields<'_>, ownership: &Ownership) {
     if ownership.is_written {
         return;
@@ -322,7 +323,8 @@ fn guardrails(
     let mut require_pins = BTreeSet::new();
     if let Some(node) = fields.get(problems, "require_pins") {
         for (name, span) in decode::texts(problems, node, "version sets that must be pinned") {
-            // A guardrail applies to both APIs, so it accepts the names of the more permissive one.
+            // A guardrail applies to both APIs, so it accepts every name that Platform allows. Platform is more
+            // permissive than Classic.
             if super::version_set::check_name(problems, name, span, Api::Platform) {
                 require_pins.insert(VersionSetName::new(name));
             }

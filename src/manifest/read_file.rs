@@ -1,4 +1,4 @@
-//! The files that a load has read, so that they can be compared with those of a commit.
+//! Records of the files that a load has read, so that they can be compared with the files of a commit.
 
 use ring::digest::{SHA256, digest};
 
@@ -17,7 +17,7 @@ impl ReadFile {
         Self { name: name.to_owned(), digest: digest(&SHA256, bytes).as_ref().to_vec() }
     }
 
-    /// Returns true if these bytes are the ones that were read.
+    /// Returns true if these bytes equal the bytes that were read.
     pub fn has_bytes(&self, bytes: &[u8]) -> bool {
         digest(&SHA256, bytes).as_ref() == self.digest
     }

@@ -11,7 +11,7 @@ use super::{id, lifecycle, settings, tags, version_set};
 use crate::model::settings::SERVICE;
 use crate::model::{Api, DesiredService, Place, Reference, ServiceName};
 
-/// A decoded service, and the spans of the members that other services refer to.
+/// A decoded service, and the spans of the members that are compared with other services.
 #[derive(Clone)]
 pub(super) struct DecodedService {
     pub(super) service: DesiredService,
@@ -91,14 +91,15 @@ pub(super) fn decode(
     Some(DecodedService { service, name: name?.1, depends_on, renamed_from })
 }
 
-/// Returns the members of a service's document. Reports unknown keys, and keys that the API does not have.
+/// Returns the members of a service's document, or `None` if it is not a mapping. Reports unknown keys, and keys that
+/// the API does not have.
 fn open<'a>(problems: &mut DiagnosticCollector, node: &'a Node, rules: &Rules<'_>) -> Option<Fields<'a>> {
     let mut keys = SHAPE.keys.to_vec();
     if rules.api == Api::Platform {
         keys.extend(SERVICE.iter().map(|field| field.name));
     }
     Fields::open_with(problems, node, &Shape { keys: &keys, ..SHAPE }, |problems, key, _| {
-        // Only the Classic API does not have settings.
+        // A setting is an unknown key only on Classic, because Classic has no settings.
         if settings::is_setting(&key.name) {
             problems.push(platform_only(key.span, &key.name));
             return true;

@@ -32,7 +32,8 @@ pub(super) fn bad_tag(span: Span, text: &str, what: &str) -> Problem {
     Problem::error(Code::BadTag, span, message).label("use letters, digits, underscores and spaces")
 }
 
-/// Decodes the tags of a service. Removes white space at both ends of keys and values.
+/// Decodes the tags of a service. Removes white space at both ends of keys and values. With `prevent_removal`, amigops
+/// adds one more tag of its own, so the manifest may declare one tag fewer.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     node: &Node,

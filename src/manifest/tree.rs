@@ -77,7 +77,7 @@ impl Map {
         self.entries.iter().find(|(key, _)| key.name == name)
     }
 
-    /// Removes the member with this name and returns it.
+    /// Removes the member with this name and returns it. Returns `None` if there is no such member.
     pub(super) fn remove(&mut self, name: &str) -> Option<(Key, Node)> {
         let index = self.entries.iter().position(|(key, _)| key.name == name)?;
         Some(self.entries.remove(index))

@@ -30,7 +30,8 @@ pub(super) struct Server {
     pub(super) port: u16,
 }
 
-/// A host as it is written in a URL. Names are not resolved to addresses, but converted to lower case.
+/// A host as it is written in a URL. A name is converted to lower case, but not resolved to an address. An IPv4 address
+/// is a `Name`, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Name(String),
@@ -97,7 +98,7 @@ pub(super) fn server(text: &str) -> Result<Server, Reason> {
     Ok(Server { host, port: port.unwrap_or(default) })
 }
 
-/// Parses a host and an optional port: `host`, `host:port`, `[v6]` or `[v6]:port`.
+/// Parses a host and an optional port: `host`, `host:port`, `[v6]` or `[v6]:port`. Returns `None` for any other text.
 pub(super) fn host_and_port(authority: &str) -> Option<(Host, Option<u16>)> {
     let end = if authority.starts_with('[') { authority.find(']')? + 1 } else { 0 };
     let (host, port) = match authority.get(end..)?.find(':') {

@@ -63,12 +63,14 @@ pub fn validate(options: &LoadOptions<'_>, paths: &[PathBuf], allowlist: &Allowl
     Validation { project: Some(result.root), services, ..result.problems.into() }
 }
 
-/// Keeps the problems of the files that `paths` selects, and the errors in `amigops.yaml`.
+/// Keeps the problems of the files that `paths` selects, and the errors in `amigops.yaml`. Reports each path that
+/// selects no file.
 fn restrict_to_paths(result: LoadResult, paths: &[PathBuf]) -> Validation {
     let LoadResult { root, mut problems, manifests, .. } = result;
     let mut selected = BTreeSet::new();
     let mut unknown = Vec::new();
-    // If `amigops.yaml` can't be read, the manifests are not known. Then only its errors are reported.
+    // If `amigops.yaml` can't be read, the manifests are not known. In this case, only the errors of `amigops.yaml` are
+    // reported.
     if let Some(manifests) = &manifests {
         let with_problems = problems.diagnostics.iter().map(|one| one.location.file.as_str());
         let known = manifests.keys().map(String::as_str).chain([PROJECT_FILE]).chain(with_problems).collect();

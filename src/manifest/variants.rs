@@ -29,8 +29,8 @@ impl Variants {
         self.overlays.get(&environment.name).or_else(|| self.base.get(&environment.target.api()))
     }
 
-    /// Returns the decoded document for an arbitrary environment. The caller uses only members that no overlay can
-    /// change.
+    /// Returns the decoded document for an arbitrary environment. Callers must use only members that no overlay can
+    /// change, such as the service's name.
     pub(super) fn any(&self) -> Option<&DecodedService> {
         self.base.values().next().or_else(|| self.overlays.values().next())
     }

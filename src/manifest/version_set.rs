@@ -104,7 +104,8 @@ fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules
     true
 }
 
-/// Reports an unknown key of a version set if there is a specific message for that key. Otherwise, returns false.
+/// Reports an unknown key of a version set and returns true if there is a specific message for that key. Otherwise,
+/// returns false.
 fn report_mistaken_key(problems: &mut DiagnosticCollector, key: &Key) -> bool {
     let meant = match key.name.as_str() {
         "gate" => {
@@ -120,7 +121,7 @@ fn report_mistaken_key(problems: &mut DiagnosticCollector, key: &Key) -> bool {
             );
             return true;
         }
-        // The names that these keys have in the API.
+        // The following keys have the API's names instead of the manifest's names.
         "agent_version_number" => "agent_version",
         "context_graph_version_number" | "service_hierarchical_state_machine_version_number" => {
             "context_graph_version"
@@ -224,7 +225,7 @@ fn preference(
         Api::Platform => PLATFORM_PREFERENCE,
     };
     let fields = Fields::open_with(problems, node, &shape, |problems, key, _| {
-        // Only Classic doesn't have this key.
+        // This key is unknown only on Classic: the list of keys for Platform contains it.
         let is_platform_only = key.name == "experience_controls";
         if is_platform_only {
             problems.push(platform_only(key.span, &key.name));

@@ -21,7 +21,8 @@ const MAX_NODES: usize = 1_000_000;
 /// The maximum number of values, and of bytes of text, that anchors and aliases may copy in one file.
 const MAX_COPIED_NODES: usize = 100_000;
 const MAX_COPIED_BYTES: usize = 8 * 1024 * 1024;
-/// The minimum number of keys in a mapping for which duplicate keys are found by hashing.
+/// In a mapping with at least this many keys, duplicates are found with a hash map. In a smaller mapping, they are
+/// found with a linear search.
 const FEW_KEYS: usize = 16;
 
 /// The documents that were parsed from a file.
@@ -102,7 +103,7 @@ impl<'input> Builder<'input, '_> {
     fn span(&self, span: granit_parser::Span) -> Span {
         let start = span.start.byte_offset().unwrap_or(0);
         let end = span.end.byte_offset().unwrap_or(start).max(start);
-        // The parser ends multi-line scalars after their last line break. The span should not.
+        // The parser ends multi-line scalars after their last line break. The span must not include that line break.
         let end = self.text.get(start..end).map_or(end, |slice| start + slice.trim_end().len());
         let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Span {
@@ -233,8 +234,9 @@ impl<'input> Builder<'input, '_> {
         Ok(node)
     }
 
-    /// Reads a list or mapping with the function `read`. If it has brackets or braces, the opening one is in `open`
-    /// until the end is reached. After an error it stays there.
+    /// Reads a list or mapping with the function `read`. If the list or mapping has brackets or braces, the span of the
+    /// opening one is in `open` until the closing one is read. After an error, the span stays in `open`, so that the
+    /// error can point to it.
     fn within(
         &mut self,
         style: StructureStyle,

@@ -43,7 +43,8 @@ pub fn differences(approved: &PlanDocument, current: &PlanDocument) -> Vec<Diffe
     let steps =
         [approved, current].map(|document| document.steps.iter().map(ComparableStep::of).collect::<Vec<_>>());
     let mut found = compare_steps(&steps[0], &steps[1]);
-    // The other parts follow from the steps, so they are compared only if the steps are equal.
+    // The other parts follow from the steps. They are compared only if the steps are equal, so that a difference is not
+    // reported twice.
     for compare in [compare_services, compare_fingerprints, compare_totals] {
         if found.is_empty() {
             found = compare(approved, current);
@@ -53,7 +54,8 @@ pub fn differences(approved: &PlanDocument, current: &PlanDocument) -> Vec<Diffe
     found
 }
 
-/// Returns a document as it is after being written as JSON and read again. A file may contain rounded numbers.
+/// Returns a document as it is after being written as JSON and read again. This rounds numbers in the same way as in
+/// the approved plan, which was read from a file.
 fn round_trip(document: &PlanDocument) -> PlanDocument {
     let text = serde_json::to_string(document).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_else(|_| document.clone())

@@ -96,7 +96,7 @@ proptest! {
     }
 }
 
-/// The ends of paths that are not compared.
+/// The ends of the JSON pointers of values that a comparison ignores.
 const NOT_COMPARED: [&str; 5] = ["/reason", "/cause", "/last_change", "/last_change/by", "/last_change/at"];
 
 /// Adds the JSON pointers of all leaves of a value to `found`.
@@ -144,7 +144,7 @@ fn each_difference_is_shown_with_both_sides() {
     assert_eq!((shown[1].0, shown[1].1), ("write_version_set `release`", &Value::Null));
     assert_eq!(shown[2].0, "fingerprint of the manifest");
     assert!(found.iter().all(|one| one.service == Some("X".into())));
-    // The manifest no longer declares the service, so the plan does nothing to it.
+    // The manifests no longer declare X, so the new plan does not change X.
     let found = difference_names(
         &saved,
         &plan_again(&saved, &desired([wanted("Y", "A1")]), &state, &options(), &own_policy()),

@@ -78,7 +78,8 @@ pub(super) fn fingerprints(
     let mut dependencies = Dependencies::default();
     for step in steps {
         dependencies.add_step(step);
-        // A service that appears under the former name would be the one that the manifest means.
+        // The plan also depends on the name in `renamed_from`. If a live service gets this name, the manifest stands
+        // for that service.
         let former =
             desired.services.get(&step.service).and_then(|wanted| wanted.lifecycle.renamed_from.clone());
         dependencies.subjects.extend(former.map(Subject::Name));
@@ -137,7 +138,8 @@ impl Dependencies {
                 self.add_parts(service, id, [Part::VersionSet(name.clone())]);
             }
             Action::HandOver { old, old_name, rename, new, activation } => {
-                // The new service was built from the old one, and is activated in the state that was read.
+                // The plan depends on the old service, because the new service was built from it. It also depends on
+                // the new service, which is activated as it was when the plan was made.
                 self.add_whole_service(service, old);
                 self.subjects.insert(Subject::Name(old_name.clone()));
                 if let Some(rename) = rename {
@@ -148,7 +150,8 @@ impl Dependencies {
                 }
                 self.add_name(activation);
             }
-            // If the service changes after the plan is made, it may still be in use.
+            // All parts count, because a change to the service after the plan was made may mean that the service is
+            // still in use.
             Action::Retire { id, update: _, how: _ } => self.add_parts(service, id, [Part::All]),
             Action::WriteVersionSet { target: Target::Created(_), .. }
             | Action::ApplyBehaviorSet { .. }

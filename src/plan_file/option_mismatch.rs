@@ -38,8 +38,8 @@ fn relaxing_options(chosen: &RecordedOptions) -> Vec<(&str, &str)> {
     options
 }
 
-/// Returns an option as it is typed on a command line. A value that could end its own quotes is not shown, so that a
-/// file can't inject commands.
+/// Returns an option as it is typed on a command line. A value that contains unusual characters, such as quotes, is
+/// shown as `VALUE`, so that a plan file can't inject commands.
 fn as_typed((option, value): &(&str, &str)) -> String {
     let is_harmless = |c: char| c.is_alphanumeric() || matches!(c, '_' | '%' | '.' | ' ');
     match *value {

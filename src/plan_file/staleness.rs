@@ -54,7 +54,7 @@ pub fn find_stale_values(
 /// Returns true if the plan `rest`, which is made after an apply, contains a change that the applied plan also
 /// contains. Such a change was applied and then lost.
 pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
-    // A service that is created, replaced or retired as a whole has no path.
+    // For a service that is created, replaced or retired as a whole, the path is `None`.
     let changes = |plan: &Plan| -> BTreeSet<(ServiceName, Option<ChangePath>)> {
         let of_services = plan.services.iter().flat_map(|service| {
             let whole = (service.kind != ServiceKind::Update).then(|| (service.name.clone(), None));

@@ -15,12 +15,13 @@ use contents::{content_violations, process_violations};
 use imports::import_violations;
 use source::tokens;
 
-/// The workspace's other crate. It can't import a room: Cargo forbids circles of packages.
+/// The other crate of the Cargo workspace. It can't import modules of `amigops`, because Cargo forbids circles between
+/// packages.
 const EMULATOR: &str = "amigops_emulator";
-/// Where the sources of both crates are.
+/// The directories with the sources of both crates.
 const SOURCES: &[&str] = &["src", "emulator/src"];
 
-/// The rooms that each room may import: the table in `src/lib.rs`.
+/// The rooms (top-level modules of `src`) that each room may import. They must equal the table in `src/lib.rs`.
 const ROOMS: &[(&str, Imports)] = &[
     ("model", Only(&[])),
     ("checkout", Only(&[])),
@@ -52,22 +53,23 @@ const PURE: &[&str] = &["model", "edit", "plan", "plan_file", "import", "report"
 const IMPURE_WORDS: &[&str] = &["tokio", "reqwest", "SystemTime", "Instant"];
 const IMPURE_MODULES: &[&str] = &["fs", "env"];
 
-/// Files that may start processes. A child process must not get the APIs' secrets, so one file sets its environment.
-/// The tests create repositories.
+/// Files that may start processes. A child process must not get the APIs' secrets, so only one file of the production
+/// code starts processes and sets their environment. The other files are tests that create repositories.
 const PROCESS_FILES: &[&str] = &[
     "src/cli/git/process.rs",
     "src/cli/git/tests.rs",
     "src/cli/user_file/tests.rs",
     "src/checkout/tests.rs",
 ];
-/// Names of a module `process` that other files may use. None of them starts a process, except that file's `Program`.
+/// Names in a module `process` that other files may use. None of them can start a process, except `Program`, which the
+/// first file of [`PROCESS_FILES`] defines.
 const PROCESS_NAMES: &[&str] = &["ExitCode", "Output", "Stdio", "id", "Program"];
 
 const MAX_FILE_LINES: usize = 500;
-/// Longer files, each with a reason.
+/// Files that may have more than [`MAX_FILE_LINES`] lines, each with a reason.
 const LONG_FILES: &[(&str, &str)] = &[];
 
-/// Circles between files that are allowed, each with a reason. Three at most.
+/// Circles between files that are allowed, each with a reason. There may be three at most.
 const CIRCLES: &[(&[&str], &str)] = &[];
 
 /// Names that public types of several rooms share, each with a reason.
@@ -90,7 +92,7 @@ struct Source {
     text: String,
 }
 
-/// Returns the files below these directories, or these files, as `name → bytes`.
+/// Returns the content of files by name. Each path in `top` is a file, or a directory whose files are returned.
 fn files(top: &[&str]) -> BTreeMap<String, Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let kept = |entry: &walkdir::DirEntry| {
@@ -220,7 +222,7 @@ fn one_file_starts_processes() {
     for name in PROCESS_FILES {
         assert!(all.iter().any(|file| file.name == *name), "{name} is gone: take it off the list");
     }
-    // It makes the one command that there is, and clears its environment.
+    // The file must create exactly one command, and must clear the command's environment.
     let process = all.iter().find(|file| file.name == PROCESS_FILES[0]).expect("it is on the list");
     let words: Vec<_> = tokens(&process.text).into_iter().map(|token| token.text).collect();
     let count = |wanted: &[&str]| words.windows(wanted.len()).filter(|words| *words == wanted).count();
@@ -249,7 +251,7 @@ fn the_map_in_lib_rs_matches_the_table() {
     }
 }
 
-/// Reads a row of the map's table of rooms: the room, and the rooms that it may import.
+/// Parses a row of the table in `src/lib.rs`. Returns the room, and the text of the rooms that it may import.
 fn row(line: &str) -> Option<(&str, &str)> {
     let cells: Vec<&str> = line.strip_prefix("//! | [`")?.split(" | ").collect();
     let [room, _, imports] = cells.as_slice() else { return None };

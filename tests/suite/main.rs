@@ -1,4 +1,4 @@
-//! The integration tests: one binary, one harness, one folder for each capability.
+//! The integration tests. They are one test binary with one harness, and have one folder for each feature.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do; clippy knows tests only")]
 

@@ -1,4 +1,4 @@
-//! Dynamic behavior sets.
+//! Tests of the endpoints for dynamic behavior sets.
 
 use serde_json::{Value, json};
 

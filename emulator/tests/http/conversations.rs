@@ -1,4 +1,4 @@
-//! Conversations: streams, endings and refusals.
+//! Tests of conversations: streamed answers, the end of a conversation, and refused requests.
 
 use std::io::{Read, Write};
 

@@ -1,4 +1,4 @@
-//! A server that is killed while it writes keeps every change that it confirmed.
+//! Tests that a server that is killed while it writes keeps every change that it has confirmed.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,12 +12,12 @@ use serde_json::json;
 
 use super::harness::{Clock, SEED, service};
 
-/// The state file of the child process. The test starts itself again as the server that it kills; the
-/// variable tells the two processes apart.
+/// The environment variable with the path of the child's state file. The test starts its own program again as a server,
+/// and kills that server. The variable is set only in the child, so that the child knows its role.
 const STATE: &str = "AMIGOPS_TEST_CRASH_STATE";
 const THIS_TEST: &str = "crash::confirmed_changes_survive_a_kill";
 
-/// Serves until it is killed.
+/// Runs the server in the child process until the process is killed.
 fn serve(state: &Path) -> ! {
     let mut options = Options::new(Clock::new().source());
     options.seed = Some(Seed::from_yaml(SEED).unwrap());
@@ -26,7 +26,7 @@ fn serve(state: &Path) -> ! {
     let told = state.with_extension("tmp");
     std::fs::write(&told, server.url()).unwrap();
     std::fs::rename(&told, state.with_extension("url")).unwrap();
-    // The child ends when its parent does.
+    // Standard input ends when the parent process ends, so the child never outlives the test.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     panic!("the server was not killed");
 }
@@ -112,13 +112,13 @@ fn a_copy_of_an_open_file_can_be_read() {
             "New".into();
     };
     server.edit(edit).unwrap();
-    // The copy was never closed, as after a power failure.
+    // The file is copied while the server has it open. So the copy was never closed, as after a power failure.
     std::fs::copy(home.path().join("state.redb"), home.path().join("copy.redb")).unwrap();
     let copy = open("copy.redb");
     assert_eq!(copy.world(), server.world());
 }
 
-/// Creates services until the connection breaks. Returns the ids of those that were confirmed.
+/// Creates services until the connection breaks. Returns the ids of the services whose creation the server confirmed.
 fn create_until_it_breaks(url: &str, round: u64, answered: &AtomicUsize) -> Vec<String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

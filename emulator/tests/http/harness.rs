@@ -1,4 +1,4 @@
-//! A server, a client, and a clock that only the test advances.
+//! Helpers of the tests: a server, a client, and a clock that only the test advances.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,7 @@ pub(crate) const GRAPH: &str = "dddddddddddddddddddddddd";
 pub(crate) const OLD_GRAPH: &str = "eeeeeeeeeeeeeeeeeeeeeeee";
 pub(crate) const MISSING: &str = "999999999999999999999999";
 
-/// A clock in milliseconds since the epoch.
+/// A clock that only the test advances. It stores the time in milliseconds since the Unix epoch.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<AtomicU64>);
 
@@ -95,7 +95,7 @@ impl Reply {
         self
     }
 
-    /// Expects a refusal whose detail contains this text.
+    /// Checks that the reply has this status, and that its `detail` contains the text `part`.
     #[track_caller]
     pub(crate) fn refused(self, status: u16, part: &str) {
         let reply = self.expect(status);
@@ -103,7 +103,7 @@ impl Reply {
         assert!(detail.contains(part), "{detail} has no {part:?}");
     }
 
-    /// Expects a 422 with an error of this type at this location.
+    /// Checks that the reply has the status 422, and an error of the type `kind` at the location `loc`.
     #[track_caller]
     pub(crate) fn invalid(self, kind: &str, loc: Value) {
         let detail = self.expect(422).json()["detail"].clone();
@@ -120,7 +120,7 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the lines of a stream.
+    /// Returns the events of a streamed reply. Each line of the reply is one event in JSON.
     pub(crate) fn events(&self) -> Vec<Value> {
         self.text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
@@ -156,7 +156,7 @@ impl TestServer {
     }
 
     pub(crate) fn unsigned(clock: Clock, server: Server) -> Self {
-        // Fails if another test has installed the provider already, which is fine.
+        // This call fails if another test has already installed the provider. That is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = reqwest::Client::builder()
@@ -188,7 +188,7 @@ impl TestServer {
         self.token.lock().unwrap().clone()
     }
 
-    /// Sends a request without adding anything.
+    /// Sends a request with only these headers and this body. Adds no credentials.
     pub(crate) fn raw(
         &self,
         method: &str,
@@ -211,7 +211,7 @@ impl TestServer {
         })
     }
 
-    /// Sends a request of the signed-in user; the path is below `/v1/acme`.
+    /// Sends a request as the signed-in user. `path` is relative to `/v1/acme`.
     pub(crate) fn try_send(
         &self,
         method: &str,
@@ -239,21 +239,23 @@ impl TestServer {
         self.try_send("DELETE", path, None).unwrap()
     }
 
-    /// Creates a service with these fields changed, and returns its id.
+    /// Creates a service and returns its id. `changes` are the fields that differ from the default body (see
+    /// [`service`]).
     #[track_caller]
     pub(crate) fn create(&self, changes: &Value) -> String {
         let reply = self.post("/service/", &service(changes)).expect(201);
         reply.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Returns the service as a list shows it.
+    /// Returns the service with this id, as the list of services shows it.
     #[track_caller]
     pub(crate) fn shown(&self, id: &str) -> Value {
         self.get(&format!("/service/?id={id}")).expect(200).json()["services"][0].clone()
     }
 }
 
-/// Builds the body of a creation with these fields changed. Null removes a field.
+/// Returns the body of a request that creates a service. `changes` replaces fields of a default body, and a null
+/// removes a field.
 pub(crate) fn service(changes: &Value) -> Value {
     let mut body = json!({
         "name": "Meet & Greet", "description": "First steps", "is_active": true, "keyterms": [], "tags": {},

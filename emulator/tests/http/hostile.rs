@@ -1,4 +1,4 @@
-//! Malformed and hostile requests.
+//! Tests of malformed and hostile requests.
 
 use std::io::{Read, Write};
 
@@ -104,7 +104,7 @@ fn malformed_http_does_not_stop_the_server() {
         b"GET /%zz?%=&&=+ HTTP/1.0\r\n\r\n",
     ] {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        // The server may close the connection as soon as it has read enough.
+        // Errors are ignored here, because the server may close the connection as soon as it has read enough.
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
@@ -134,7 +134,7 @@ fn strange_values_are_refused_or_stored_unchanged() {
     api.get("/service/?continuation_token=9223372036854775807").expect(200);
 }
 
-/// Pseudorandom numbers that are the same in every run.
+/// A generator of pseudorandom numbers. The numbers are the same in every run.
 struct Random(u64);
 
 impl Random {
@@ -148,7 +148,7 @@ impl Random {
     }
 }
 
-/// Builds a valid body with some fields replaced by nonsense.
+/// Returns the body of a request in which some valid fields are replaced by random invalid values.
 fn random_body(random: &mut Random) -> String {
     let mut body = service(&json!({
         "release_version_set": {"agent_version_number": 1, "llm_model_preferences": {"a": {"llm_name": "m"}},

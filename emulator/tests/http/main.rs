@@ -1,4 +1,4 @@
-//! The emulator over real HTTP. Each test covers one rule.
+//! Tests of the emulator over real HTTP. Each test covers one rule of the emulated API.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do; clippy knows tests only")]
 #![allow(clippy::needless_pass_by_value, reason = "helpers take `json!` literals")]

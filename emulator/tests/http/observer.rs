@@ -1,4 +1,4 @@
-//! Observers: watching requests and injecting faults.
+//! Tests of observers. An observer is a hook that the emulator calls for each request. It can inject a fault.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! Listing services: pages, filters, orders.
+//! Tests of listing services: pages, filters and sort orders.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Creating and updating services.
+//! Tests of creating and updating services.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Sign-in, tokens and permissions.
+//! Tests of sign-in, tokens and permissions.
 
 use std::time::Duration;
 

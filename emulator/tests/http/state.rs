@@ -1,4 +1,4 @@
-//! State files, repeated seeds, and files of other programs.
+//! Tests of state files, of seeds that are applied again, and of files that other programs wrote.
 
 use std::path::Path;
 

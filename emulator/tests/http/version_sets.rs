@@ -1,4 +1,4 @@
-//! Reading, replacing and deleting version sets.
+//! Tests of reading, replacing and deleting version sets.
 
 use serde_json::{Value, json};
 

@@ -32,7 +32,7 @@ pub(super) enum CaseKind {
 }
 
 impl CaseKind {
-    /// The kinds of the cases of ten consecutive seeds.
+    /// The kinds of cases, by the last decimal digit of the seed.
     const PATTERN: [Self; 10] = [
         Self::Faults,
         Self::Commits,
@@ -63,7 +63,7 @@ impl CaseKind {
     }
 }
 
-/// One step of a case with several commits: a commit, or two commits that are applied at the same time.
+/// A stage of a case with several commits: one commit, or two commits that are applied at the same time.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
     pub(super) manifests: Vec<Desired>,
@@ -228,8 +228,9 @@ impl Case {
             true => manifests::next_commit(self.api, &self.desired, random),
             false => self.desired.clone(),
         };
-        // In some cases both replace a service under another name. Then no service has the old name, although
-        // the old service has a successor. Uses its own random numbers, so that the cases of other seeds stay the same.
+        // In some cases, both runs rename a service and replace it at the same time. After that, no service has the old
+        // name, although the old service has a successor. This choice uses its own random numbers, so that the cases of
+        // other seeds stay the same.
         let mut own_random = random.clone();
         if own_random.chance(20) {
             self.desired = manifests::replace_and_rename(&self.desired, &mut own_random);
@@ -244,7 +245,8 @@ impl Case {
         self.stages.push(Stage { manifests, disturbances });
     }
 
-    /// Removes all live services in some of the cases. Then every service was created by an earlier commit.
+    /// Removes all live services in some of the cases. In such a case, every live service was created by an earlier
+    /// commit.
     fn remove_live_services_sometimes(&mut self, random: &mut SeededRandom) {
         if random.chance(40) {
             self.live.services.clear();
@@ -261,8 +263,8 @@ impl Case {
 
 /// Removes `active: false` from a manifest.
 ///
-/// If a run ends before its check for duplicates, it may leave an inactive service, although another run has created
-/// the same one. Then later plans are refused until a person chooses one of the two services.
+/// If a run ends before its check for duplicates, it may leave an inactive service, although another run has created a
+/// service for the same manifest. Then later plans are refused until a person chooses one of the two services.
 fn never_inactive(service: &mut DesiredService) {
     service.active = service.active.filter(|active| *active);
 }

@@ -21,8 +21,8 @@ pub(super) enum CaseOutcome {
     Failed { why: String, trace: Vec<String> },
 }
 
-/// Runs two processes at the same time. The second one starts after the delay of the case. Returns how the first one
-/// ended.
+/// Runs two processes at the same time, each with a run number and manifests. The second process starts after the delay
+/// of the case. Returns the way in which the first process ended.
 pub(super) async fn run_two_processes(
     sim: &Arc<Simulation>,
     [first, second]: [(usize, &Desired); 2],
@@ -55,7 +55,7 @@ pub(super) fn check_report(sim: &Simulation, before: &Figures, end: &ProcessEnd)
             Some(StepOutcome::Stopped(_) | StepOutcome::Blocked(_)) => !plan.steps.iter().any(renames_old),
             _ => false,
         };
-        // The report can't know that an operator has renamed or deleted the old service since.
+        // The report can't know that an operator has renamed or deleted the old service after the cut-over.
         let is_unedited = current.get(old.as_str()).is_some_and(|row| !row.name.starts_with(CONSOLE_PREFIX));
         if has_its_name && is_unedited && !current.values().any(|row| row.name == old_name.as_str()) {
             sim.fail(|| {

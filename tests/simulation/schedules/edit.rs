@@ -87,8 +87,8 @@ struct Candidate {
     owned: bool,
 }
 
-/// Makes the edit to a service of the emulator, without the API's rules. Does nothing if the edit is possible for no
-/// service.
+/// Makes the edit to a service of the emulator, without checking the API's rules. Does nothing if no service can be
+/// edited in this way.
 pub(super) fn edit(api: Api, world: &mut World, edit: &Edit) {
     let candidates = candidates(api, world);
     let Some(index) = choose(edit, &candidates) else { return };
@@ -162,8 +162,7 @@ fn candidates(api: Api, world: &World) -> Vec<Candidate> {
     }
 }
 
-/// Returns the index of the service to edit, among those for which the edit is possible. Returns `None` if it is
-/// possible for no service.
+/// Returns the index of the candidate to edit, or `None` if no candidate can be edited in this way.
 fn choose(edit: &Edit, candidates: &[Candidate]) -> Option<usize> {
     let choose_where = |n: u64, fits: &dyn Fn(&Candidate) -> bool| {
         let fitting: Vec<usize> = (0..candidates.len()).filter(|index| fits(&candidates[*index])).collect();

@@ -72,8 +72,9 @@ fn creations_on_platform_take_the_minimum_time_under_its_limits() {
     check_creation_time(Api::Platform, Duration::from_secs(180));
 }
 
-/// Creates services under limits whose windows begin with the first request. Returns the time that it took, the
-/// minimum time that the limit for creates allows, and the number of answers with 429.
+/// Creates services under rate limits whose periods begin with the first request. A period has `window` seconds.
+/// Returns the time that the creates took, the minimum time that the limit for creates allows, and the number of
+/// answers with 429.
 fn create_from_first_request(
     api: Api,
     (requests, window): (Option<u32>, u64),
@@ -96,10 +97,11 @@ fn window_ends_in_whole_seconds_do_not_cost_a_second_per_window() {
             for window in [3, 5, 10] {
                 let (time, bound, refused) = create_from_first_request(api, (None, window), window_end, 10);
                 let name = format!("{}: windows of {window} s, {window_end:?}", api.as_str());
-                // Each endpoint learns its own limit: creates, version sets and reads.
+                // The client learns the limit of each of three endpoints separately: creates, version sets and reads.
                 let allowed = if window_end == WindowEnd::RoundedDown { 3 } else { 0 };
                 assert!(refused <= allowed, "{name}: {refused} answers of 429");
-                // In addition, learning costs each endpoint a second and a request of a window, one after the other.
+                // The client learns the limits of the endpoints one after the other. For each, that costs up to a
+                // second, and one request of a rate-limit period.
                 let most = bound.mul_f64(1.1) + Duration::from_secs(2 * window + 4);
                 assert!(time <= most, "{name}: {time:?}, but the limits require only {bound:?}");
             }

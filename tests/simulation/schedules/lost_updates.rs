@@ -51,12 +51,12 @@ fn value(row: &Row, field: Field) -> String {
         Field::Name => row.name.clone(),
         Field::Active => row.active.to_string(),
         Field::Description => row.description.clone(),
-        // Two fields, because a write of one pin keeps the other one as it is.
+        // The two pins of `release` are separate fields, because a write of one pin keeps the other pin as it is.
         Field::ReleasedAgent => format!("{:?}", row.sets.get("release").map(|set| set.agent_version)),
         Field::ReleasedGraph => format!("{:?}", row.sets.get("release").map(|set| set.context_graph_version)),
         Field::Owner => format!("{:?}", row.tag("managed_by")),
         Field::Replaces => format!("{:?}", row.tag("replaces")),
-        // Only the tag that operators write. Runs write other tags.
+        // Only the tag `console` is compared: operators write this tag, and runs write other tags.
         Field::Tags => format!("{:?}", row.tags.get("console")),
     }
 }
@@ -86,7 +86,7 @@ pub(super) struct LostUpdateCheck {
     reads_in_flight: BTreeMap<usize, (u64, Vec<String>)>,
     /// The time of the last read of a service by a run. The key is the run and the service.
     read: BTreeMap<(usize, String), u64>,
-    /// For each run, the times of the reads that its plan was made from. They are sorted by the id of the service.
+    /// For each run, the times of the reads that its plan was made from, by the id of the service that was read.
     plan_reads: BTreeMap<usize, BTreeMap<String, u64>>,
     /// The names that the plans give to services: the run, the service and the name. Another run may give the same
     /// name first.

@@ -33,12 +33,14 @@ pub(super) async fn run_undisturbed(case: &Case, traced: bool) -> Result<Option<
             }
             let writes = sim.state().figures.writes;
             let planned = planned_writes(&plan);
-            // A cut-over that does not know the limit yet sends one more update, which changes nothing.
+            // A cut-over that does not know the rate limit yet sends one more update to learn the limit. That update
+            // changes nothing.
             let limit_probes = usize::from(case.api == Api::Platform && writes == planned + 1);
             if writes != planned + limit_probes {
                 return Err(failed(format!("{writes} writes, but the plan has {planned}")));
             }
-            // The next process does not know of the sign-ins of the last minute.
+            // The next process does not know the sign-ins of the last minute. After a minute, they no longer count for
+            // the rate limit.
             tokio::time::sleep(Duration::from_secs(60)).await;
             let again = run_process(&sim, 1, &case.desired).await;
             if !matches!(again, ProcessEnd::Converged) {
@@ -113,7 +115,7 @@ pub(super) async fn run_disturbed(case: &Case, rules: Rules, expected: &Rows, tr
         let now = sim.state().figures.clone();
         let had_no_other_writer = before.edits == now.edits && before.late_creates == now.late_creates;
         must_be_converged = is_complete && !is_pair && saw_all_services && had_no_other_writer;
-        // Requests in flight arrive before the next process starts.
+        // This pause lets requests in flight arrive before the next process starts.
         tokio::time::sleep(Duration::from_secs(1) + sim.remaining_outage()).await;
     }
     let mut figures = sim.figures();

@@ -153,7 +153,8 @@ mod tests {
     }
 
     /// A step retires the old service. An operator takes the new service out of use before the step's read, before
-    /// another write of the run, or just before the retirement.
+    /// another write of the run, or just before the retirement. Only the last edit is excused, because the step can't
+    /// see it.
     #[test]
     fn only_an_edit_between_a_read_and_its_write_is_excused() {
         for edited in [rows(true, Some(false)), rows(true, None)] {

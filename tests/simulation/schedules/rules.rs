@@ -59,7 +59,8 @@ impl Rules {
             // After an edit, the next plan may be a different one, so chains are checked plan by plan instead.
             always_in_use.clear();
         }
-        // Services may be deleted later than in the undisturbed run, after all creates.
+        // Services may be deleted later than in the undisturbed run. In the worst case, all services exist at the same
+        // time.
         let ever: BTreeSet<&String> = history.iter().flat_map(Rows::keys).collect();
         // Two runs at the same time may create the same services. Then one or both are abandoned.
         let created = ever.len() - history.first().map_or(0, Rows::len);
@@ -68,7 +69,7 @@ impl Rules {
     }
 
     /// Changes the rules after an operator's edit: more services may exist, and a chain that the edit took out of use
-    /// may stay so.
+    /// may stay out of use.
     pub(super) fn record_edit(&mut self, before: &Rows, after: &Rows) {
         self.record_owned(before);
         // If a service lost its name or its owner, the next run may create it again, and replace it.
@@ -76,7 +77,7 @@ impl Rules {
         self.always_in_use.retain(|old| is_in_use(&self.chains[old], after));
     }
 
-    /// Allows one service more than before.
+    /// Raises the maximum number of services by one.
     pub(super) fn allow_one_more(&mut self) {
         self.max_services += 1;
     }

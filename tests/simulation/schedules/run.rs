@@ -41,7 +41,7 @@ pub(super) fn run_case(case: &Case, traced: bool) -> CaseOutcome {
         Err(outcome) => return outcome,
     };
     let rules = Rules::new(case, &history);
-    // The undisturbed run must keep the rules, too.
+    // The undisturbed run must obey the rules, too.
     let mut own_rules = rules.clone();
     for pair in history.windows(2) {
         if let Err(why) = own_rules.check(&pair[0], &pair[1]) {

@@ -17,7 +17,7 @@ use crate::model::Api;
 /// processors.
 const SEEDS: usize = 5_000;
 
-/// The number of kinds that a case can have.
+/// The number of kinds of cases (see [`CaseKind`]).
 const KINDS: usize = 6;
 
 /// Reads one of these environment variables:

@@ -46,8 +46,8 @@ pub(super) async fn run(case: &Case, traced: bool) -> CaseOutcome {
     CaseOutcome::Passed(figures)
 }
 
-/// Runs the last stage of a pair, in which two runs work at the same time. After that, the manifests of each of them
-/// must converge in one run.
+/// Runs the last stage of a pair, in which two runs work at the same time. After that, the manifests of each of the two
+/// runs must converge in one more run.
 async fn finish_pair(sim: &Arc<Simulation>, last: &Stage, runs: &mut usize) -> Result<(), String> {
     let before = sim.undisturbed_copy();
     run_stage(sim, last, runs).await?;

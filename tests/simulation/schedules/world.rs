@@ -190,7 +190,8 @@ pub(super) fn add_unowned_services(api: Api, world: &mut World) {
     }
 }
 
-/// Adds services that the project does not own, so that lists do not begin and end with its services.
+/// Adds services that the project does not own, so that the project's services are not the first and the last ones in a
+/// list.
 pub(super) fn add_decoys(api: Api, world: &mut World) {
     for number in 1..=3 {
         let name = format!("Decoy {number}");

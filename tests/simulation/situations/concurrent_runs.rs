@@ -1,5 +1,5 @@
 //! Tests of two runs at the same time, with the same or with different manifests. Services that the manifests of both
-//! declare stay active, and no retired service is activated again. No two active services have the same name. The
+//! runs declare stay active, and no retired service is activated again. No two active services have the same name. The
 //! next run of either manifests converges.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,7 +117,7 @@ fn find_violation(history: &[Rows], pair: &Pair) -> Option<String> {
     None
 }
 
-/// Runs both manifests of a pair at the same time, then checks that those with the index `last` converge.
+/// Applies both sets of manifests of a pair at the same time. Then checks that the set with the index `last` converges.
 ///
 /// The second run waits for `delay`: before it plans if `plans_late` is true, and otherwise between its plan and its
 /// steps. Returns a message about the first problem.
@@ -254,7 +254,8 @@ fn a_rename_to_a_name_that_another_run_has_just_taken_is_refused() {
     assert!(failures.iter().any(|failure| failure.contains("409")), "{failures:?}");
 }
 
-/// The Classic API refuses to activate a service with a deprecated agent, but it accepts a rename of an active one.
+/// The Classic API refuses to activate a service with a deprecated agent, but it accepts a rename of an active service
+/// with such an agent. So the run must send the rename again without the activation.
 #[test]
 fn a_rename_that_is_refused_as_an_activation_is_sent_again_without_it() {
     let refuses = |request: &SentRequest| match request.body.contains("is_active") {

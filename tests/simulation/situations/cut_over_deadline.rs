@@ -1,4 +1,5 @@
-//! Tests that a cut-over always ends in time, and that a run never undoes one without checking the live state first.
+//! Tests that a cut-over always ends in time, and that a run never undoes a cut-over without checking the live state
+//! first.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

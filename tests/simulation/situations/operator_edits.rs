@@ -211,7 +211,7 @@ fn a_service_to_abandon_stays_as_it_is_if_it_was_activated() {
     for api in APIS {
         in_virtual_time(async {
             let org = TestOrganization::new(api, [coach(), leftover(api)]);
-            // The tag needs the id from the emulator.
+            // The tag `replaces` needs the id that the emulator has given to the old service.
             let services = org.services().await;
             let old = services.iter().find(|service| service.active).expect("it exists").id.clone();
             let name = match api {

@@ -277,7 +277,7 @@ impl TestOrganization {
         FinishedRun { plan, report }
     }
 
-    /// Makes a plan and runs it without disturbances by the caller.
+    /// Makes a plan and runs it with a new client. The run is never cancelled.
     pub(super) async fn apply(&self, desired: &Desired) -> FinishedRun {
         let stop = Stop::default();
         let api = self.connect(stop.clone(), None);
@@ -285,7 +285,7 @@ impl TestOrganization {
         self.run(&api, &snapshot, plan, &stop).await
     }
 
-    /// Returns all services. The requests for that are not recorded.
+    /// Returns all services. The requests that this function sends are not recorded.
     pub(super) async fn services(&self) -> Vec<LiveService> {
         let before = self.requests().len();
         let services = self

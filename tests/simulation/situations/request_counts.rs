@@ -1,5 +1,5 @@
-//! Tests of the number of reads that steps send before they write. It is the number that the plan estimates, steps
-//! share reads, and the rate limits are kept.
+//! Tests of the number of reads that steps send before they write. They check that the number equals the plan's
+//! estimate, that steps share reads, and that no rate limit is exceeded.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ async fn run_and_count(
     assert!(ended.is_complete(), "{:?}", ended.failures());
     let mut counts = BTreeMap::new();
     for request in org.requests().iter().skip(before).filter(|request| !request.target.contains("signin")) {
-        // Skips the update that only learns the limit.
+        // Skips the empty update, which a cut-over sends only to learn the rate limit.
         if !(request.is_write() && request.body == "{}") {
             *counts.entry(endpoint(request)).or_default() += 1;
         }
@@ -77,7 +77,7 @@ fn the_estimate_counts_every_read() {
             delta.description = Some("Declared anew".to_owned());
             let desired = desired([able, baker, cesar, delta]);
             let (ended, mut counts) = run_and_count(&org, &desired, 1).await;
-            // The estimate includes the read-back, which the steps don't.
+            // The estimate includes the read-back, but the counted requests don't.
             *counts.entry(Endpoint::ListServices).or_default() += 1;
             assert_eq!(counts, ended.plan.estimate.by_endpoint, "{api:?}");
         });

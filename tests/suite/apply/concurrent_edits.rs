@@ -1,4 +1,4 @@
-//! Edits that an operator makes between the plan and a step are never overwritten silently.
+//! Tests that a run never silently overwrites an edit that an operator makes between the plan and a step.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -16,7 +16,7 @@ fn is_read_before_write(request: &RequestInfo) -> bool {
     request.method == "GET" && (request.path.contains("/service/?id=") || by_id)
 }
 
-/// Makes an edit just before the first read of a service after `since`.
+/// Calls `edit` just before the first read of services by id that follows a request for which `since` returns true.
 fn edit_before_read(
     lab: &Arc<Lab>,
     since: impl Fn(&RequestInfo) -> bool + Send + Sync + 'static,
@@ -36,7 +36,7 @@ fn edit_before_read(
     });
 }
 
-/// Changes the active service with a name.
+/// Changes the active service with this name directly in the emulator.
 fn change(lab: &Lab, name: &str, change: impl FnOnce(&mut Service)) {
     lab.change(&lab.active(name).id, change);
 }
@@ -67,7 +67,7 @@ on_both_apis! {
         assert!(run.stderr.contains("`version_sets.release.agent_version` of `Health Coach`"), "{}", run.stderr);
         assert_eq!(lab.active("Health Coach").id, old.id);
         assert_eq!(lab.active("Health Coach").version_sets["release"].agent_version, Some(1));
-        // The next run shows what it changes, and goes on.
+        // The next run plans with the edited values and completes the change.
         lab.apply().expect(0);
         assert_eq!(lab.services().len(), 2, "no second copy");
         lab.expect_converged();

@@ -1,4 +1,5 @@
-//! Two applies of the same manifests at the same time: nothing is created twice or lost, and the losing run says so.
+//! Tests of two applies of the same manifests at the same time: nothing is created twice or lost, and the losing run
+//! reports the conflict.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,12 +10,12 @@ use crate::apply::replacement;
 use crate::harness::{EMPTY, Lab, Run, amigops, run_command, service, services, services_of};
 use crate::on_both_apis;
 
-/// Runs two applies of the same manifests. Both have made their plans before either writes.
+/// Runs two applies of the same manifests at the same time. Neither run writes until both have made their plans.
 fn run_both(lab: &Lab) -> [Run; 2] {
     run_both_in(lab, [".", "."])
 }
 
-/// Like [`run_both`], for the projects in two directories.
+/// Like [`run_both`], but the two runs apply the projects in two directories.
 fn run_both_in(lab: &Lab, directories: [&'static str; 2]) -> [Run; 2] {
     let reads = |lab: &Lab| {
         let requests = lab.server.requests();
@@ -48,14 +49,14 @@ fn run_both_in(lab: &Lab, directories: [&'static str; 2]) -> [Run; 2] {
     let runs = runs.map(|run| run.join().unwrap());
     lab.remove_hooks();
     for run in &runs {
-        // The read-back of one may see what the other has not finished yet.
+        // The read-back of one run may see changes that the other run has not finished yet.
         let sees_the_other = run.code == Some(1) && run.stderr.contains("read back: not converged");
         assert!(matches!(run.code, Some(0 | 4)) || sees_the_other, "{:?}\n{}", run.code, run.stderr);
     }
     runs
 }
 
-/// Records all services after each request.
+/// Returns a list to which the state of all services is added after each write request.
 fn watch(lab: &Lab) -> Arc<Mutex<Vec<Vec<Service>>>> {
     let seen: Arc<Mutex<Vec<Vec<Service>>>> = Arc::default();
     let (kept, api) = (Arc::clone(&seen), lab.api);
@@ -71,7 +72,7 @@ fn active(services: &[Service], name: &str) -> usize {
     services.iter().filter(|service| service.is_active && service.name == name).count()
 }
 
-/// Checks that each run that failed names the concurrent run.
+/// Checks that each run that exited with 4 says that a concurrent run was the reason.
 #[track_caller]
 fn expect_losing_run_to_say_so(runs: &[Run]) {
     for run in runs.iter().filter(|run| run.code == Some(4)) {
@@ -89,7 +90,7 @@ fn expect_losing_run_to_say_so(runs: &[Run]) {
     }
 }
 
-/// Writes a second project for the same services, with other manifests.
+/// Writes a second project, in the directory `other`, with the same environment and owner but these manifests.
 fn other_project(lab: &Lab, manifests: &str) {
     let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
     lab.write("other/amigops.yaml", &project);
@@ -154,7 +155,7 @@ on_both_apis! {
             let in_use = services.iter().filter(|service| service.is_active).count();
             assert!(active(services, "Health Coach") <= 1 && in_use >= 1, "{services:#?}");
         }
-        // The losing run abandoned its new service; the next run does the rest, if any.
+        // The losing run has abandoned its new service. The next run makes the remaining changes, if there are any.
         lab.apply().expect(0);
         let services = lab.services();
         assert_eq!(active(&services, "Health Coach"), 1, "{services:#?}");
@@ -167,7 +168,7 @@ on_both_apis! {
 
     fn the_losing_run_abandons_its_new_service(api: Api) {
         let lab = replacement::lab(api, "Coach Noor", "");
-        // Another run is faster: it activates its own just before ours does.
+        // Another run is faster: it activates its new service just before this run activates its own.
         let (rival, done) = (Arc::new(Mutex::new(None)), AtomicU64::new(0));
         let lab = Arc::new(lab);
         let (weak, found) = (Arc::downgrade(&lab), Arc::clone(&rival));
@@ -198,7 +199,8 @@ on_both_apis! {
         let lifecycle = "lifecycle: {on_agent_change: replace, renamed_from: Health Coach}\n";
         let manifest = replacement::manifest("Coach Noor", lifecycle);
         lab.manifests(&manifest.replace("service: Health Coach", "service: Trainer"));
-        // The other run's manifests declare a new Trainer: it is made just before ours takes the name.
+        // The manifests of the other run declare a new service Trainer. It is created just before this run takes the
+        // name.
         let (holder, done) = (Arc::new(Mutex::new(None)), AtomicU64::new(0));
         let lab = Arc::new(lab);
         let (weak, made) = (Arc::downgrade(&lab), Arc::clone(&holder));

@@ -1,4 +1,5 @@
-//! The confirmation before an apply, on a pseudo-terminal: which answers confirm, and what ends the question.
+//! Tests of the confirmation before an apply, on a pseudo-terminal: which answers confirm, and which events end the
+//! question.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,7 +13,7 @@ use super::{EMPTY, service};
 use crate::harness::{Lab, Run, signal};
 use crate::on_both_apis;
 
-/// Opens a pseudo-terminal; returns both ends.
+/// Opens a pseudo-terminal. Returns the end of the test and the end of the binary.
 fn terminal() -> (File, File) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&ours).expect("granted");
@@ -31,7 +32,8 @@ fn read_question(stderr: &mut ChildStderr) -> String {
     String::from_utf8(words).expect("UTF-8")
 }
 
-/// Applies on a terminal, calls a function when the question appears, and returns the outcome.
+/// Runs `apply` on a pseudo-terminal, and calls `on_question` when the confirmation question appears. Returns the exit
+/// code and the output.
 fn apply(lab: &Lab, more: &[&str], on_question: impl FnOnce(&mut File, u32)) -> Run {
     lab.write("summary.md", "");
     let (mut ours, theirs) = terminal();

@@ -1,5 +1,5 @@
-//! Services that were replaced more than once. Whatever state the former services are in, the next replacement keeps
-//! one service active and retires all former ones.
+//! Tests of services that were replaced more than once. In whatever state the former services are, the next replacement
+//! keeps one service active and retires all former services.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::on_both_apis;
 
 const REPLACE: &str = "lifecycle: {on_agent_change: replace}\n";
 
-/// A kind of request.
+/// A function that returns true for the requests of one kind.
 type Kind = fn(&RequestInfo) -> bool;
 
 /// Creates a lab whose service was replaced once. Its manifest now names Coach Noor.
@@ -25,7 +25,7 @@ fn replaced_once(api: Api) -> Lab {
     lab
 }
 
-/// Returns the service that was replaced first.
+/// Returns the only former service. Panics if there is more than one.
 fn former(lab: &Lab) -> Service {
     let mut former = lab.services();
     former.retain(|service| service.name.contains("(replaced 20"));
@@ -33,7 +33,8 @@ fn former(lab: &Lab) -> Service {
     former.remove(0)
 }
 
-/// Counts the requests after which no service of the manifest, or two with its name, are active.
+/// Returns a counter of wrong states: requests after which no service of the manifest is active, or two services with
+/// its name are.
 fn watch(lab: &Lab, api: Api) -> Arc<AtomicUsize> {
     let wrong = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&wrong);
@@ -46,7 +47,7 @@ fn watch(lab: &Lab, api: Api) -> Arc<AtomicUsize> {
     wrong
 }
 
-/// Replaces the service again, and checks that one run completes it.
+/// Replaces the service again, with this agent, and checks that one run completes the replacement.
 #[track_caller]
 fn replace_again_and_check(lab: &Lab, api: Api, agent: &str) {
     lab.manifests(&manifest(agent, REPLACE));
@@ -172,8 +173,9 @@ fn retire_delete_deletes_all_former_services() {
     lab.expect_converged();
 }
 
-/// An operator has activated an unfinished replacement under its temporary name. `--prune` deactivates it, and only
-/// that would make it look unfinished again: the same run renames it.
+/// An operator has activated the new service of an unfinished replacement under its temporary name. `--prune`
+/// deactivates that service. With that alone, the service would look like an unfinished replacement again, so the same
+/// run must also rename it.
 #[test]
 fn one_run_completes_an_unfinished_replacement_that_was_activated() {
     let lab = Lab::on(Api::Platform, SEED);
@@ -196,8 +198,8 @@ fn one_run_completes_an_unfinished_replacement_that_was_activated() {
     lab.expect_converged();
 }
 
-/// One run is killed between the two renames, and the next one, for another agent, after its
-/// create. The third run completes both.
+/// The first run is killed between its two renames. The second run, for another agent, is killed after its create. The
+/// third run must complete both replacements.
 #[test]
 fn one_run_completes_a_replacement_of_a_service_without_its_final_name() {
     let lab = Lab::on(Api::Platform, SEED);

@@ -1,4 +1,4 @@
-//! Hints about the next step in error messages and plans, through the real binary.
+//! Tests that error messages and plans of the real binary tell the user how to continue.
 
 use amigops::model::Api;
 
@@ -33,7 +33,7 @@ on_both_apis! {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
-        // A port without a listener: one that was free a moment ago.
+        // No server listens on this port: it was free a moment ago.
         let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         lab.write("amigops.yaml", &project.replace(&lab.server.url(), &format!("http://{unused}")));
         let run = lab.run(&["plan"]).expect(1);

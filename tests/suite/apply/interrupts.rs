@@ -1,4 +1,4 @@
-//! Signals: a run completes its requests, reports the remaining steps, and a later run continues.
+//! Tests of signals: a run completes its current requests and reports the remaining steps, and a later run continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use super::{EMPTY, service, services};
 use crate::harness::{Lab, Run, is_create};
 use crate::on_both_apis;
 
-/// Sends two signals while a create waits for its answer.
+/// Sets a hook that sends two signals to the binary while a create waits for its answer.
 pub(super) fn interrupt_twice(lab: &Lab) {
     let hooks = Arc::clone(&lab.hooks);
     lab.before(move |request| {
@@ -64,7 +64,7 @@ on_both_apis! {
         let run = lab.apply().expect(130);
         assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
         assert!(run.stderr.contains("interrupted again"), "{}", run.stderr);
-        // A request without an answer is neither done nor left: its outcome is unknown.
+        // The step whose request got no answer counts neither as done nor as not attempted: its outcome is unknown.
         let summary = "Interrupted: 0 of 1 step done, 0 failed, 0 not attempted, 1 unknown · not read back";
         assert!(run.stderr.contains(summary), "{}", run.stderr);
         let why = "? Desk: create: outcome unknown (this step was in progress when the run stopped, so it may have been applied)";
@@ -78,7 +78,8 @@ on_both_apis! {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.run(&["plan", "--out", "plan.json"]).expect(0);
-        // A plan that was not begun is not marked: it is applied twice here, and a third time.
+        // A saved plan of which no step was started is not marked as applied. So the same plan can be applied three
+        // times here.
         for signal in ["INT", "TERM"] {
             let hooks = Arc::clone(&lab.hooks);
             lab.before(move |request| {
@@ -157,7 +158,7 @@ fn last_event(run: &Run) -> Value {
     serde_json::from_str(run.stdout.lines().last().expect("a line")).expect("JSON")
 }
 
-/// Runs a command that ends with this code before its first step, and checks its reports.
+/// Runs an apply that must end with this exit code before its first step. Checks its JSON output and its summary.
 #[track_caller]
 fn ended_early(lab: &Lab, what: &[&str], code: i32) -> Run {
     lab.write("summary.md", "");

@@ -1,4 +1,5 @@
-//! `apply --format json`: one line per event, one result per step, and the exit code of the process.
+//! Tests of `apply --format json`: one line for each event, one outcome for each step, and the exit code of the
+//! process.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use super::{EMPTY, service, services};
 use crate::harness::{Lab, Run, answer, is_create};
 use crate::on_both_apis;
 
-/// Returns the lines of a run as JSON. Checks that the first is the plan, the last the result, and that each step
-/// of the plan has one outcome.
+/// Returns the output lines of a run as JSON. Checks that the first line is the plan, that the last line is the result,
+/// and that each step of the plan has one outcome.
 fn lines(run: &Run) -> Vec<Value> {
     let lines: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["type"], "plan", "{}", run.stdout);
@@ -42,7 +43,7 @@ on_both_apis! {
         let expected = json!({"type": "result", "exit_code": 0, "done": 1, "failed": 0, "not_attempted": 0, "unknown": 0,
             "interrupted": false, "timed_out": false, "converged": true, "ids": {"Desk": id}});
         assert_eq!(lines[3], expected);
-        // Nothing to do is said in the same way.
+        // A run with nothing to do prints the same kinds of lines.
         let run = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(0);
         assert_eq!(self::lines(&run)[1], json!({"type": "result", "exit_code": 0, "done": 0, "failed": 0,
             "not_attempted": 0, "unknown": 0, "interrupted": false, "timed_out": false, "converged": true, "ids": {"Desk": id}}));

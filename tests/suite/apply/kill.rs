@@ -1,4 +1,4 @@
-//! SIGKILL before and after the server processes each request; the next run converges.
+//! Tests that kill the binary (SIGKILL) before and after the server processes each request. The next run must converge.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::on_both_apis;
 /// The moment at which a run is killed.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
-    /// When this request arrives, before it is processed.
+    /// When the request with this number arrives, before the server processes it.
     Before(u64),
-    /// When this request was processed, before its answer is sent.
+    /// When the server has processed the request with this number, before it sends the answer.
     After(u64),
 }
 
 #[allow(clippy::disallowed_macros, reason = "what a test prints is shown with --nocapture only")]
-/// Kills a run at every request, before and after, runs again, and compares with an undisturbed run. Returns
-/// the number of kills.
+/// Kills a run at every request, once before and once after the server processes it. Runs the command again after each
+/// kill, and compares the live state with that of an undisturbed run. Returns the number of kills.
 fn kill_at_every_request(lab: impl Fn() -> Lab, args: &[&str]) -> usize {
     let undisturbed = lab();
     undisturbed.run(args).expect(0);
@@ -87,7 +87,7 @@ on_both_apis! {
                 for entry in std::fs::read_dir(example.join("services")).unwrap() {
                     let path = entry.unwrap().path();
                     let text = read(&path);
-                    // The example's overlays are for environments of its own.
+                    // The overlays are removed, because they are for the example's own environments.
                     let text = text.split("\nenvironments:").next().unwrap().to_owned() + "\n";
                     lab.write(&format!("services/{}", path.file_name().unwrap().to_str().unwrap()), &text);
                 }

@@ -1,4 +1,5 @@
-//! Responses that never arrive: no service is created twice, and repeatable requests are retried.
+//! Tests of responses that never arrive: no service is created twice, and requests that can be repeated safely are
+//! retried.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,7 +37,7 @@ on_both_apis! {
         lab.manifests(&services(6, ""));
         let drops = AtomicU64::new(0);
         lab.before(move |request| {
-            // Reads and creates alike: answers that never come.
+            // Requests of every kind, such as reads and creates, get no answer.
             if request.number > 6 && drops.fetch_add(1, Ordering::SeqCst) < 3 {
                 Some(Fault::LoseRequest)
             } else {
@@ -48,7 +49,7 @@ on_both_apis! {
     }
 
     fn an_html_page_does_not_count_as_success_of_a_write(api: Api) {
-        // As often as one request is tried, and once.
+        // The fault happens as often as one request is tried (3 times), or only once.
         for (most, code) in [(3, 4), (1, 0)] {
             let lab = replacement::lab(api, "Coach Noor", "");
             let old = lab.active("Health Coach");

@@ -1,4 +1,4 @@
-//! `apply` with the real binary: requests, reports, failures and other clients.
+//! Tests of `apply` with the real binary: requests, reports, failures, and changes by other clients.
 
 mod concurrent_edits;
 mod concurrent_runs;
@@ -66,7 +66,7 @@ on_both_apis! {
             None
         });
         let run = lab.apply().expect(4);
-        // Platform creates a service with all of its version sets.
+        // On Platform, one request creates a service with all of its version sets, so there is one step less.
         let summary = match api {
             Api::Classic => "1 of 4 steps done, 1 failed, 2 not attempted",
             Api::Platform => "1 of 3 steps done, 1 failed, 1 not attempted",
@@ -106,7 +106,7 @@ on_both_apis! {
 
 #[test]
 fn an_active_service_with_a_deprecated_agent_is_refused_in_the_plan() {
-    // Only Classic tells that something is deprecated.
+    // Only the Classic API returns whether an agent is deprecated.
     let seed = format!(
         "{EMPTY}    services:
       - {{name: Desk, description: The Desk, agent: Old, context_graph: Flow, active: false, tags: {{managed_by: amigops}}}}

@@ -1,4 +1,4 @@
-//! Services of other owners, edits by operators, and hostile names in the output.
+//! Tests of services of other owners, edits by operators, and names with control characters in the output.
 
 use super::{EMPTY, service};
 use crate::harness::Lab;

@@ -1,5 +1,5 @@
-//! Rate-limit windows of different servers: windows that start with the first request, reset times in whole seconds,
-//! and limits without headers.
+//! Tests of different rate-limit windows, which are the periods in which a server counts requests: windows that start
+//! with the first request, reset times in whole seconds, and limits without headers.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use super::{EMPTY, services};
 use crate::harness::{Lab, Run, is_create};
 use crate::on_both_apis;
 
-/// Creates services under these limits. Returns the run, the time from the first create to the last, and the number
-/// of 429 responses.
+/// Applies manifests of `count` new services under these limits. Returns the finished run, the time from the first
+/// create to the last one, and the number of 429 responses.
 fn create(api: Api, count: usize, limits: Limits) -> (Run, Duration, usize) {
     let lab = Lab::on_with(api, EMPTY, |options| options.limits = limits);
     lab.manifests(&services(count, ""));
@@ -38,11 +38,12 @@ on_both_apis! {
             let limits = Limits::FromFirstRequest { window, requests: None, window_end };
             let (run, took, refused) = create(api, 5 * limit - 3, limits);
             let run = run.expect(0);
-            // A server that rounds down refuses the first request after the time that it tells.
+            // If a server rounds the reset time down, it refuses the first request after the reported time.
             let allowed = usize::from(window_end == WindowEnd::RoundedDown);
             assert!(refused <= allowed, "{window_end:?}: {refused} refused: {}", run.stderr);
-            // Four windows go by before the last one. One of them teaches when a window ends, and takes up to a second
-            // longer; the others take no more than a tenth of a second each for the way.
+            // Four windows pass before the last one. In one of them, the client learns when a window ends, which takes
+            // up to a second longer. The other windows take at most a tenth of a second longer each, for network
+            // delays.
             let most = 4 * window + Duration::from_millis(1_400);
             assert!(took <= most, "{window_end:?}: {took:?}, and {most:?} are possible: {}", run.stderr);
         }
@@ -57,7 +58,7 @@ fn a_limit_without_headers_is_learned() {
     let run = run.expect(0);
     assert!(refused <= 12, "{refused} answers of 429: {}", run.stderr);
     assert!(run.stderr.contains("the server refuses more for now"), "{}", run.stderr);
-    // Two windows go by before the last one.
+    // Two windows pass before the last one.
     let most = (2 * window).mul_f64(1.5);
     assert!(took <= most, "{took:?}, and the limits impose {:?}: {}", 2 * window, run.stderr);
 }
@@ -66,7 +67,7 @@ fn a_limit_without_headers_is_learned() {
 fn retries_end_if_every_request_is_refused() {
     let limits = Limits::FromFirstRequest {
         window: Duration::from_secs(3_600),
-        // The two readings of the list, and two creates.
+        // The limit is enough for the two readings of the list, and for two creates.
         requests: Some(2),
         window_end: WindowEnd::NotReported,
     };

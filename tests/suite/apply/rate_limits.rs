@@ -1,5 +1,5 @@
-//! Rate limits are respected before they are hit: published limits from the start, others from the first response that
-//! states them.
+//! Tests that runs respect rate limits without ever exceeding them: published limits from the start, and other limits
+//! from the first response that states them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,8 @@ use super::{EMPTY, services};
 use crate::harness::{Lab, ORGANIZATION, is_create};
 use crate::on_both_apis;
 
-/// Returns the limit of creates per minute: published on Classic, the emulator's own on Platform.
+/// Returns the maximum number of creates per minute: the published limit on Classic, and the emulator's own limit on
+/// Platform.
 fn creates_a_window(api: Api) -> usize {
     match api {
         Api::Classic => 20,
@@ -27,7 +28,8 @@ on_both_apis! {
         let limit = creates_a_window(api);
         let count = 2 * limit + 5;
         lab.manifests(&services(count, "version_sets: {dev: {agent_version: 1}}\n"));
-        // More creates than a window allows; on Platform, that is known only after the first answer.
+        // There are more creates than the limit allows in a minute. On Platform, the client learns the limit only from
+        // the first answer.
         let run = lab.run(&["apply", "--auto-approve", "--parallelism", "64"]).expect(0);
         let hit = lab.server.requests().iter().filter(|record| record.status == Some(429)).count();
         assert_eq!(hit, 0, "{}", run.stderr);
@@ -42,7 +44,8 @@ on_both_apis! {
         let half = creates_a_window(api) / 2;
         lab.manifests(&services(half, ""));
         lab.apply().expect(0);
-        // The next process knows the published number only, and half of it is gone.
+        // The next process knows only the published limit. It does not know that the run before it has used half of the
+        // limit.
         lab.manifests(&services(3 * half, ""));
         let run = lab.apply().expect(0);
         let hit = lab.server.requests().iter().filter(|record| record.status == Some(429)).count();
@@ -91,7 +94,7 @@ fn environments_of_one_organization_share_one_budget() {
         ),
     );
     lab.manifests(&services(1, ""));
-    // Each signs in, and five times a minute is all that an organization may.
+    // Each environment signs in, but an organization may sign in only five times a minute.
     let run = lab.run(&["drift", "--all-environments"]).expect(2);
     let requests = lab.server.requests();
     assert_eq!(requests.iter().filter(|record| record.path.contains("signin")).count(), 8);

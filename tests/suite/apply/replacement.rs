@@ -1,4 +1,4 @@
-//! Replacements for a changed agent, request by request, as users of the service see them.
+//! Tests of replacements after a change of the agent: the state that users of the service see after each request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,8 +11,8 @@ use crate::harness::{
 };
 use crate::on_both_apis;
 
-/// A seed: one service with three version sets (one unmanaged, one with undeclared fields), and
-/// a behavior set.
+/// A seed with one service and a behavior set. The service has three version sets: one is unmanaged, and one has fields
+/// that the manifest does not declare.
 pub(crate) const SEED: &str = "
 organizations:
   acme:
@@ -37,7 +37,7 @@ organizations:
       - {name: Nutrition, applied_to: [Health Coach]}
 ";
 
-/// Returns the manifest of that service with this agent.
+/// Returns the manifest of the service in [`SEED`] with this agent. The lines in `more` are added.
 pub(crate) fn manifest(agent: &str, more: &str) -> String {
     format!(
         "service: Health Coach
@@ -52,12 +52,12 @@ version_sets:
     )
 }
 
-/// Creates a lab in which that service will be replaced by one with this agent.
+/// Creates a lab in which the service of [`SEED`] will be replaced by a service with this agent.
 pub(crate) fn lab(api: Api, agent: &str, more: &str) -> Lab {
     lab_with(api, agent, &format!("lifecycle: {{on_agent_change: replace}}\n{more}"))
 }
 
-/// Like [`lab`], with another lifecycle.
+/// Like [`lab`], but the manifest has no `lifecycle` except the one in `more`.
 pub(crate) fn lab_with(api: Api, agent: &str, more: &str) -> Lab {
     let lab = Lab::on(api, SEED);
     lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
@@ -69,7 +69,7 @@ on_both_apis! {
     fn the_new_service_is_complete_and_the_name_is_free_for_one_request(api: Api) {
         let lab = lab(api, "Coach Noor", "");
         let old = lab.active("Health Coach");
-        // For each request: who is active under the name, and whether old or new is active at all.
+        // For each request: the number of active services with the name, and the number of active services in all.
         let moments: Arc<Mutex<Vec<(usize, usize)>>> = Arc::default();
         let seen = Arc::clone(&moments);
         lab.after(move |_, _, world| {
@@ -175,7 +175,7 @@ on_both_apis! {
     fn a_cancelled_replacement_keeps_the_old_service(api: Api) {
         let lab = lab(api, "Coach Noor", "");
         let old = lab.active("Health Coach");
-        // Cut off after the new service was made.
+        // The binary is killed after the new service was created.
         let hooks = Arc::clone(&lab.hooks);
         lab.after(move |request, status, _| {
             if is_create(request) && status == 201 {
@@ -195,7 +195,7 @@ on_both_apis! {
     fn a_losing_run_does_not_create_a_duplicate_name(api: Api) {
         let lab = Arc::new(lab(api, "Coach Noor", ""));
         let old = lab.active("Health Coach");
-        // Just before this run renames the old service, another one finishes the whole replacement.
+        // Just before this run renames the old service, another run completes the whole replacement.
         let (weak, old_id) = (Arc::downgrade(&lab), old.id);
         let overtaken = AtomicBool::new(false);
         lab.before(move |request| {
@@ -237,7 +237,7 @@ on_both_apis! {
         });
         let free = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&free);
-        // Before the name is given back, it is read that no other service has it.
+        // Before a run gives the name back, it reads the services to check that no other service has the name.
         lab.after(move |request, _, world| {
             let services = services_of(api, world);
             let named = services.iter().any(|service| service.is_active && service.name == "Health Coach");
@@ -256,11 +256,11 @@ on_both_apis! {
         let old = lab.active("Health Coach");
         let count = AtomicU64::new(0);
         lab.before(move |request| {
-            // A request that only learns the limit changes nothing.
+            // A request with an empty body only learns the rate limit and changes nothing, so it is not counted.
             let counts = is_update(request) && request.body != "{}";
             let number = if counts { count.fetch_add(1, Ordering::SeqCst) } else { 0 };
             let answer = |status, detail: &str| answer(status, format!(r#"{{"detail":"{detail}"}}"#));
-            // The rename goes through; then a refusal, and then a while of maintenance.
+            // The rename succeeds. The next request is refused, and the requests after it meet maintenance (503).
             match number {
                 1 => answer(400, "no"),
                 2..=6 => answer(503, "maintenance"),
@@ -293,7 +293,7 @@ fn a_conversation_left_open_by_a_killed_run_is_finished_first() {
 
 #[test]
 fn an_inactive_service_of_the_same_name_does_not_block_a_replacement() {
-    // The server may count inactive services or not: the same run must do on both.
+    // A server may or may not let inactive services block names. The same run must succeed on both kinds of servers.
     for inactive_names_taken in [true, false] {
         let seed = SEED.replace("    behavior_sets:", "      - {name: Health Coach (old), agent: Coach Maya, context_graph: Coaching Flow, active: false}\n    behavior_sets:");
         let lab = Lab::on_with(Api::Platform, &seed, |options| {

@@ -1,4 +1,5 @@
-//! Steps that have started are completed when a run is stopped; a failure that all steps share is reported once.
+//! Tests that a run that is stopped completes the steps that have started, and that a failure that all steps share is
+//! reported only once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use crate::apply::replacement;
 use crate::harness::{Lab, ORGANIZATION, answer, answer_with, faults, is_activation, is_create, is_rename};
 use crate::on_both_apis;
 
-/// A seed with another owner's service, and the agents for new ones.
+/// A seed with a service of another owner, and with agents for new services.
 const TEMPLATE: &str = "
 organizations:
   acme:
@@ -23,7 +24,8 @@ organizations:
 
 on_both_apis! {
     fn a_started_cut_over_ends_with_an_active_service_under_the_name(api: Api) {
-        // Out of time during the rename, then the activation meets what needs a sign-in, a wait, or an undo.
+        // The time of the run ends during the rename. Then the activation gets an answer after which the run must sign
+        // in again, wait, or undo the rename.
         for (status, times) in [(401, 1), (503, 1), (500, 60)] {
             if status == 401 && api == Api::Platform {
                 continue;
@@ -55,7 +57,7 @@ on_both_apis! {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", "active: false\n"));
         lab.before(|request| is_create(request).then_some(Fault::Delay { millis: 2_500 }));
-        // The look around for another service of the name comes after the end of the time.
+        // The check for another service with the same name happens after the timeout.
         let run = lab.run(&["apply", "--auto-approve", "--timeout", "2s"]).expect(1);
         assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
         lab.remove_hooks();
@@ -72,7 +74,7 @@ on_both_apis! {
             if !is_create(request) || creates.fetch_add(1, Ordering::SeqCst) > 0 {
                 return None;
             }
-            // The gateway gives up; the server goes on, and is done a little later.
+            // The gateway answers with an error, but the server continues and completes the create a little later.
             let tags = [("managed_by".to_owned(), Some("amigops".to_owned()))].into();
             let late = Service { id: String::new(), name: "Desk".to_owned(), is_active: true, tags, ..template.clone() };
             let lab = weak.clone();

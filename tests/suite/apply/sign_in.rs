@@ -1,4 +1,4 @@
-//! Signing in: tokens (Classic only), credentials, and addresses that must not receive them.
+//! Tests of signing in: tokens (Classic only), credentials, and addresses that must not receive credentials.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,8 @@ fn short_lived_tokens_are_renewed_before_they_expire() {
     let lab = Lab::with(EMPTY, |options| options.token_lifetime = Duration::from_secs(4));
     lab.manifests(&services(34, ""));
     lab.before(|request| {
-        // Shorter than the margin in which a token is renewed, a tenth of its life.
+        // The delay is shorter than a tenth of the token's lifetime. A token is renewed when less than a tenth of its
+        // lifetime is left.
         if is_create(request) { Some(Fault::Delay { millis: 130 }) } else { None }
     });
     lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(0);

@@ -1,5 +1,5 @@
-//! `apply --summary` appends the outcome of a run to a file, however the run ends, and keeps the file's earlier
-//! content.
+//! Tests that `apply --summary` appends the outcome of a run to a file, in whatever way the run ends, and that it keeps
+//! the file's earlier content.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::apply::replacement;
 use crate::harness::{Lab, Run, answer, is_create};
 use crate::on_both_apis;
 
-/// Applies with a summary; returns the text that was added. It begins with the heading.
+/// Runs `apply` with a summary file that already has content. Returns the run and the text that it added. That text
+/// must begin with the heading.
 #[track_caller]
 fn apply_with_summary(lab: &Lab, more: &[&str], code: i32) -> (Run, String) {
     let others = "# Of another step\n\nno newline";
@@ -128,7 +129,7 @@ fn a_summary_that_cannot_be_opened_is_an_error_before_the_first_request() {
     assert_eq!((last["type"].as_str(), last["exit_code"].as_i64()), (Some("result"), Some(1)));
 }
 
-/// A device that is always full, on Linux.
+/// The summary is written to `/dev/full`, a device of Linux on which every write fails.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_summary_that_cannot_be_written_fails_only_a_successful_run() {
@@ -148,7 +149,8 @@ fn a_summary_that_cannot_be_written_fails_only_a_successful_run() {
     assert_eq!(lab.services().len(), 2);
 }
 
-/// Another client changes the service before the read-back.
+/// The server answers an update with success, but does not carry it out. The summary must say that the state has not
+/// converged.
 #[test]
 fn a_run_that_does_not_converge() {
     let lab = Lab::new(EMPTY);
@@ -157,7 +159,7 @@ fn a_run_that_does_not_converge() {
     lab.manifests(&service("Desk", "").replace("The Desk", "The new one"));
     let id = lab.active("Desk").id;
     lab.before(|request| {
-        // The update is answered, and not done.
+        // The update gets a successful answer, but the server does not carry it out.
         if request.method == "POST" && request.path.contains("/service/") && !is_create(request) {
             return answer(200, "{}");
         }

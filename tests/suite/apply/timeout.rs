@@ -1,4 +1,4 @@
-//! `--timeout`: a run ends in time and reports which steps are done; a later run continues.
+//! Tests of `--timeout`: a run ends in time and reports which steps are done, and a later run continues.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ fn late_answer() -> Fault {
     Fault::Delay { millis: LATE.as_millis() as u64 }
 }
 
-/// Makes each read take longer than the run's timeout.
+/// Returns a fault for each read request. It delays the answer for longer than the run's timeout.
 fn delay_reads(request: &RequestInfo) -> Option<Fault> {
     (request.method == "GET").then(late_answer)
 }
@@ -48,7 +48,7 @@ on_both_apis! {
         assert!(run.stderr.contains("not attempted (the run reached the limit of --timeout)"), "{}", run.stderr);
         assert_eq!(lab.services().len(), 3);
         lab.before(slow_third());
-        // The third is the last one now: all is done, and not read back.
+        // The third step is the last one now. So all steps are done, but the state is not read back.
         let run = lab.run(&[&args[..], &["--format", "json"]].concat()).expect(1);
         let last = last_event(&run);
         assert_eq!((&last["done"], &last["not_attempted"], &last["exit_code"]), (&json!(3), &json!(0), &json!(1)), "{}", run.stdout);

@@ -1,4 +1,4 @@
-//! `amigops emulator` as a process: the binary connects to it, and its state survives a kill.
+//! Tests of `amigops emulator` as a process of its own: the binary connects to it, and its state survives a kill.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -14,14 +14,14 @@ organizations:
     context_graphs: [{name: Onboarding, versions: 3}]
 ";
 
-/// A running emulator. It is killed when dropped.
+/// A running process of `amigops emulator`. It is killed when this value is dropped.
 pub(crate) struct Emulator {
     child: Child,
     pub(crate) url: String,
 }
 
 impl Emulator {
-    /// Kills the emulator, and returns its stderr.
+    /// Kills the emulator, and returns the text that it has written to stderr.
     pub(crate) fn end(&mut self) -> String {
         self.child.kill().unwrap();
         let mut said = String::new();
@@ -41,7 +41,7 @@ fn start(directory: &Path, more: &[&str]) -> Emulator {
     start_with(directory, more, Stdio::null())
 }
 
-/// Starts an emulator with this stderr.
+/// Starts an emulator in this directory, with additional arguments. Its stderr goes to `stderr`.
 pub(crate) fn start_with(directory: &Path, more: &[&str], stderr: Stdio) -> Emulator {
     let mut command = amigops(directory);
     command.args(["emulator", "--port", "0", "--state", "state.redb", "--seed", "seed.yaml"]).args(more);

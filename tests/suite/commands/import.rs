@@ -1,4 +1,4 @@
-//! `import` and `init` with the real binary, on both APIs.
+//! Tests of `import` and `init` with the real binary, on both APIs.
 
 use amigops::model::Api;
 use amigops::model::settings::{self, Kind, SettingField};
@@ -19,7 +19,7 @@ const SEED: &str = "organizations:
       - {name: Coaching Flow, versions: 6}
 ";
 
-/// Renames an agent so that two have one name, which a seed can't express.
+/// Creates a lab in which two agents have the same name. A seed can't express that, so one agent is renamed afterwards.
 fn lab(api: Api) -> Lab {
     let lab = Lab::on(api, SEED);
     let other = lab.agent_id("Other Twin");
@@ -58,7 +58,7 @@ fn graph_id(lab: &Lab) -> String {
     graph.unwrap().id.clone()
 }
 
-/// Returns a value for each field.
+/// Returns a JSON object with a valid sample value for each field.
 fn sample(fields: &[SettingField]) -> Map<String, Value> {
     let value = |field: &SettingField| match field.name {
         "forward_to" => json!("+12025550100"),
@@ -82,7 +82,8 @@ fn sample_of(kind: &Kind) -> Value {
     }
 }
 
-/// Adds services that are hard to write as YAML: texts of every kind, tags without values, preferences with parameters.
+/// Adds services that are hard to write as YAML: with texts of every kind, tags without values, and preferences with
+/// parameters.
 fn add_rich(lab: &Lab) -> usize {
     let names = [
         "yes",
@@ -218,7 +219,8 @@ on_both_apis! {
         assert!(off.contains("active: false\n"), "{off}\n{}", all.stdout);
     }
 
-    /// Import, apply, import and plan again: an inactive service without an owner is managed as it was.
+    /// Imports all services, applies, imports and plans again. The second import and plan must change nothing, and the
+    /// inactive service without an owner must stay as it was.
     fn an_import_of_all_services_is_a_fixed_point(api: Api) {
         let lab = lab(api);
         lab.add(named(&lab, "On", "Coach Maya"));
@@ -236,7 +238,8 @@ on_both_apis! {
         lab.run(&["plan", "--detailed-exitcode"]).expect(0);
         lab.run(&["import", "--out", "services", "--all"]).expect(0);
         assert_eq!(texts(&lab), imported);
-        // A service that is switched off later gets `active: false`, so that accepting it needs no other edit.
+        // If a service is deactivated later, the import writes `active: false`, so that no further edit is needed to
+        // accept the change.
         let other = services.into_iter().find(|service| service.is_active).expect("one is active");
         lab.change(&other.id, |service| service.is_active = false);
         lab.run(&["drift"]).expect(2);
@@ -291,7 +294,8 @@ on_both_apis! {
         };
         manifest("Day Coach");
         lab.apply().expect(0);
-        // A new service with the same agent and context graph; the manifest of the other one is gone.
+        // The manifest declares a new service with the same agent and context graph. The manifest of the live service
+        // is gone.
         manifest("New Coach");
         let run = lab.run(&["import", "--out", "services"]).expect(0);
         assert!(run.stdout.contains("  ~ services/all.yaml  New Coach → Day Coach\n"), "{}", run.stdout);

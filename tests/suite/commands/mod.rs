@@ -1,4 +1,4 @@
-//! The other commands with the real binary.
+//! Tests of the commands that have no test module of their own, with the real binary.
 
 pub(crate) mod emulator;
 mod import;

@@ -1,4 +1,4 @@
-//! `outdated` with the real binary, on both APIs.
+//! Tests of `outdated` with the real binary, on both APIs.
 
 use amigops::model::Api;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The commands for packagers, shells and editors: schemas, completions, manual pages and help.
+//! Tests of the commands for packagers, shells and editors: schemas, completions, manual pages and help.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -33,14 +33,14 @@ fn run(args: &[&str]) -> Run {
     run_command(command)
 }
 
-/// Returns the output of a command that must succeed.
+/// Runs a command that must succeed, and returns its stdout.
 fn said(args: &[&str]) -> String {
     let run = run(args);
     assert_eq!(run.code, Some(0), "{args:?}: {}{}", run.stdout, run.stderr);
     run.stdout
 }
 
-/// Returns the names of the files that a command writes.
+/// Runs a command with `--out`, and returns the names of the files that it writes.
 fn written(args: &[&str]) -> BTreeSet<String> {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("new").join("out");
@@ -106,7 +106,7 @@ fn every_command_has_a_manual_page() {
     assert_eq!(written(&["man"]), expected);
 }
 
-/// Every flag has a sentence, and a command's help fits a screen.
+/// The help of each command must have at most 40 lines, and must describe every flag.
 #[test]
 fn help_is_short_and_complete() {
     for command in COMMANDS.iter().map(|command| vec![*command, "-h"]).chain([vec!["-h"]]) {

@@ -1,4 +1,4 @@
-//! `promote` with the real binary, with files compared byte for byte.
+//! Tests of `promote` with the real binary. The edited files are compared byte for byte.
 
 use std::path::Path;
 

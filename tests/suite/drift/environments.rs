@@ -1,11 +1,11 @@
-//! `drift` on several environments: a failure in one does not hide the drift of the others.
+//! Tests of `drift` on several environments: a failure in one environment does not hide the drift of the others.
 
 use amigops::model::Api;
 
 use super::applied_lab;
 use crate::harness::{Lab, ORGANIZATION, Run, WORKSPACE, answer};
 
-/// Creates a lab on each API. The project of the first has both as environments, and the given lines.
+/// Creates a lab on each API. The project of the first lab has both servers as environments, and the lines in `more`.
 fn both(more: &str) -> (Lab, Lab) {
     let (classic, platform) = (applied_lab(Api::Classic), applied_lab(Api::Platform));
     let (here, there) = (classic.server.url(), platform.server.url());
@@ -60,7 +60,7 @@ fn the_exit_code_is_that_of_the_worst_environment() {
         assert!(!text.contains("Nothing to do") && !text.contains("to create"), "{text}");
     }
 
-    // The other way round: the first fails, the second has drifted.
+    // Now the first environment fails, and the second one has drifted.
     classic.before(|_| answer(403, r#"{"detail":"the key \u001b[2J is \u202e gone"}"#));
     let run = run_drift(&classic, 1);
     assert!(run.stdout.contains("\n  east         could not be compared\n  west  "), "{}", run.stdout);

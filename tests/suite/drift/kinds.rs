@@ -1,4 +1,4 @@
-//! Each kind of drift, on both APIs.
+//! Tests of each kind of drift, on both APIs.
 
 use super::{applied_lab, declared, edit, remove};
 use amigops::model::Api;
@@ -6,7 +6,7 @@ use amigops::model::Api;
 use crate::harness::{Lab, ORGANIZATION, WORKSPACE, answer, service};
 use crate::on_both_apis;
 
-/// An operator's edit, and words of the drift report about it.
+/// An edit by an operator, and words that the drift report must contain about this edit.
 type Kind = (fn(&Lab), &'static [&'static str]);
 
 const KINDS: &[Kind] = &[
@@ -155,7 +155,7 @@ on_both_apis! {
         assert!(markdown.contains(&lines), "{markdown}");
         let html = lab.run(&["drift", "--format", "html"]).expect(2).stdout;
         assert!(html.contains(&format!("<del>The Desk</del> → <ins>{escaped}</ins>")), "{html}");
-        // JSON has the texts as they are.
+        // In JSON, the texts are not changed.
         let json = lab.run(&["drift", "--format", "json"]).expect(2).stdout;
         assert!(!json.contains("\\\\u{a0}") && json.contains("The\u{a0}Desk\""), "{json}");
     }

@@ -1,4 +1,4 @@
-//! `drift --metrics`: the content of the file after successful and failed runs.
+//! Tests of `drift --metrics`: the content of the metrics file after successful and failed runs.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use super::{applied_lab, declared};
 use crate::harness::{Lab, answer, on_first, service};
 use crate::on_both_apis;
 
-/// Runs `drift --metrics drift.prom`; returns the file's text.
+/// Runs `drift --metrics drift.prom`, which must end with the exit code `code`. Returns the text of the metrics file.
 #[track_caller]
 fn drift_metrics(lab: &Lab, more: &[&str], code: i32) -> String {
     lab.run(&[&["drift", "--metrics", "drift.prom"], more].concat()).expect(code);
@@ -23,11 +23,11 @@ fn file(lab: &Lab) -> PathBuf {
     lab.path().join("drift.prom")
 }
 
-/// A sample's name and the value of its label.
+/// The name of a metric sample, and the value of its label.
 type Key = (String, String);
 
-/// Parses the format from its definition. Checks that each metric has one help and
-/// one type, before its samples.
+/// Parses metrics in the text format of Prometheus. Checks that each metric has one `HELP` line and one `TYPE` line,
+/// before its samples.
 fn samples(text: &str) -> BTreeMap<Key, f64> {
     let mut found = BTreeMap::new();
     let (mut helped, mut typed) = (Vec::new(), Vec::new());
@@ -73,7 +73,7 @@ fn sample(text: &str, name: &str, environment: &str) -> Option<f64> {
     samples(text).get(&(format!("amigops_{name}"), environment.to_owned())).copied()
 }
 
-/// Replaces the values that differ from run to run.
+/// Replaces the values that differ from run to run (in metrics of seconds) with `…`.
 fn scrubbed(text: &str) -> String {
     let scrub = |line: &str| match line.rsplit_once(' ') {
         Some((before, _)) if before.contains("_seconds{") => format!("{before} …\n"),
@@ -149,7 +149,7 @@ amigops_drift_requests{{environment="lab"}} {}
         }
         let took = sample(&text, "drift_duration_seconds", "lab").unwrap();
         assert!(took > 0.0 && took < 60.0, "{took}");
-        // Orphans count whether or not they would be retired.
+        // Orphans are counted with and without `--prune`.
         let pruned = drift_metrics(&lab, &["--prune"], 2);
         assert_eq!(sample(&pruned, "orphans", "lab"), Some(1.0));
         assert_eq!(sample(&pruned, "drift_services", "lab"), Some(1.0));
@@ -164,7 +164,7 @@ amigops_drift_requests{{environment="lab"}} {}
         assert_eq!(sample(&never, "drift_last_success_timestamp_seconds", "lab"), Some(0.0));
         lab.remove_hooks();
         drift_metrics(&lab, &[], 0);
-        // So that a new time would differ.
+        // The file gets an old time, so that the test can detect if the failed run replaces it.
         let good = "amigops_drift_last_success_timestamp_seconds{environment=\"lab\"}";
         lab.write("drift.prom", &format!("# HELP amigops_x y\n{good} 1700000000\n"));
         lab.before(|_| answer(403, "{}"));
@@ -174,7 +174,7 @@ amigops_drift_requests{{environment="lab"}} {}
         assert_eq!(sample(&failed, "drift_services", "lab"), None, "an old figure would pass for the truth");
         assert!(sample(&failed, "drift_requests", "lab") >= Some(1.0), "{failed}");
         lab.remove_hooks();
-        // Nor is it lost where nothing can be read at all.
+        // The time of the last success must also be kept if `amigops.yaml` itself can't be read.
         for broken in ["version: 1\n", ""] {
             lab.write("amigops.yaml", broken);
             let text = drift_metrics(&lab, &[], 1);

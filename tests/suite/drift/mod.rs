@@ -1,4 +1,5 @@
-//! `drift` with the real binary: it finds every kind of drift, writes nothing, and exits with the documented codes.
+//! Tests of `drift` with the real binary: it finds every kind of drift, writes nothing, and exits with the documented
+//! codes.
 
 mod environments;
 mod kinds;
@@ -10,7 +11,7 @@ use amigops_emulator::World;
 
 use crate::harness::{EMPTY, Lab, ORGANIZATION, WORKSPACE, service};
 
-/// Additional lines of the two manifests of [`applied_lab`].
+/// Additional lines of the manifest of Desk in [`applied_lab`].
 const DESK: &str = "tags: {tier: gold}
 version_sets: {release: {agent_version: 2, context_graph_version: 1}, dev: {agent_version: 1}}
 ";
@@ -28,12 +29,12 @@ fn applied_lab(api: Api) -> Lab {
     lab
 }
 
-/// Changes the emulator's state directly, as an operator could.
+/// Changes the emulator's state directly, as an operator could do in the vendor's console.
 fn edit(lab: &Lab, change: impl FnOnce(&mut World)) {
     lab.server.edit(change).unwrap();
 }
 
-/// The harness's check of read-only commands is effective: it detects a write.
+/// Checks the harness itself: it must panic if a command that should be read-only writes.
 #[test]
 #[should_panic(expected = "`apply --auto-approve` has written")]
 fn the_harness_detects_a_write_by_a_read_only_command() {

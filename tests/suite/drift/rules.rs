@@ -1,4 +1,4 @@
-//! Guardrails, orphans and other owners in a drift report.
+//! Tests of guardrails, orphans and services of other owners in a drift report.
 
 use super::{applied_lab, declared};
 use amigops::model::Api;
@@ -21,7 +21,7 @@ on_both_apis! {
         let run = lab.run(&["drift"]).expect(2);
         assert!(run.stdout.contains("One → Two") && run.stdout.contains("The Shop → edited"), "{}", run.stdout);
         let told = match api {
-            // The set goes with the old service.
+            // On Classic, the service is replaced, and its version set disappears with the old service.
             Api::Classic => "⚠ Desk: an apply would be refused: `Desk` would be replaced, but `guardrails.protected` lists it",
             Api::Platform => "⚠ Desk: an apply would be refused: the number of removals in the plan is 1",
         };

@@ -1,4 +1,4 @@
-//! Edits of files, compared byte for byte.
+//! Tests of edits of YAML files. The results are compared byte for byte.
 
 use amigops::edit::{Change, edit};
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ fn new_key_follows_the_surrounding_layout() {
             set("v/g", 9),
             "v: {\n  r: {a: 1}, # c\n  x: {b: 1}, # d\n  g: 9\n}\n",
         ),
-        // Next to mappings on one line, a new one is on one line.
+        // If the neighbouring mappings are on one line each, a new mapping is also written on one line.
         (
             "v:\n  r: {a: 3, b: 5} # c\nz: 1\n",
             set("v/s", json!({"a": 4, "b": "latest"})),

@@ -1,4 +1,4 @@
-//! Edits of YAML files: everything but the change is preserved, byte for byte.
+//! Tests of edits of YAML files: everything except the changed value is preserved, byte for byte.
 
 mod bytes;
 mod random;

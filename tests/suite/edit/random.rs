@@ -1,11 +1,11 @@
-//! Random changes of random documents in random layouts: the result parses as intended, and unrelated lines are
-//! unchanged.
+//! Tests of random changes to random documents in random layouts: the result parses as intended, and unrelated lines
+//! are unchanged.
 
 use amigops::edit::{Change, edit};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// A small random generator that shrinks with its seed.
+/// A small generator of random numbers. Its seed is a number that `proptest` chooses, and shrinks if a test fails.
 struct Choices(u64);
 
 impl Choices {
@@ -58,7 +58,8 @@ const TEXTS: &[&str] = &[
 ];
 const COMMENTS: &[&str] = &["# c", "# a: b", "#", "# it's {here}", "# ünï"];
 
-/// Writes a tree and its text together, so that the text can contain what JSON can't.
+/// Generates a tree and its YAML text at the same time, so that the text can contain things that JSON can't express,
+/// such as comments.
 struct Writer {
     choices: Choices,
     out: String,
@@ -211,7 +212,7 @@ impl Writer {
     }
 }
 
-/// Returns the path of a key in the tree, or of a new one.
+/// Returns the path of a random key in the tree. If `may_be_new` is true, the key may be one that does not exist yet.
 fn path(choices: &mut Choices, root: &Value, may_be_new: bool) -> Vec<String> {
     let mut path = Vec::new();
     let mut node = root;

@@ -1,4 +1,4 @@
-//! Edits that would change something else are refused, with the line and the reason.
+//! Tests that an edit is refused, with the line and the reason, if it would also change other parts of the file.
 
 use amigops::edit::{Change, edit};
 
@@ -73,7 +73,7 @@ fn invalid_targets_are_reported() {
     }
 }
 
-/// The editor would drop this comment, so the edit is refused.
+/// The changed value contains a comment, which the editor would lose. So the edit is refused.
 #[test]
 fn edit_that_would_lose_a_comment_is_refused() {
     let refusal = refusal("a: one\n  two # c\nb: 1\n", 0, &set("a", "n"));

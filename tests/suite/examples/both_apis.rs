@@ -1,4 +1,5 @@
-//! `examples/clinic`, whose production is on the Platform API, and examples that change their API with one line.
+//! Tests of `examples/clinic`, whose environment `production` is on the Platform API, and of examples that switch to
+//! another API by a change of one line.
 
 use std::path::Path;
 
@@ -9,8 +10,8 @@ use amigops_emulator::{Limits, Options, Seed, Server};
 use super::{loaded, root};
 use crate::harness::{Run, amigops, copy_example, run_command, wall_clock};
 
-/// Returns the clinic's seed as a workspace: with UUIDs for the ids in manifests, and without
-/// the parts that the Platform API lacks.
+/// Returns the clinic's seed, converted to a workspace: ids in manifests become UUIDs, and parts that the Platform API
+/// lacks are left out.
 fn seed_of(workspace: &str, ids: &[(&str, &str)]) -> String {
     let text = std::fs::read_to_string(root("clinic/sandbox-seed.yaml")).unwrap();
     let (before, rest) = text.split_once("    behavior_sets:\n").unwrap();
@@ -22,7 +23,7 @@ fn seed_of(workspace: &str, ids: &[(&str, &str)]) -> String {
         assert!(text.contains(classic), "{classic}");
         text = text.replace(classic, platform);
     }
-    // A service that no manifest names by its id gets one of its own.
+    // No manifest names this service by its id, so the id is removed and the emulator creates one.
     text.replace("        id: 65f0000000000000000000c1\n", "")
 }
 
@@ -34,7 +35,7 @@ fn ids_of(service: &DesiredService) -> [String; 2] {
     })
 }
 
-/// A copy of the example, and the emulator that plays production.
+/// A copy of the example, and an emulator that serves its environment `production`.
 struct Production {
     project: tempfile::TempDir,
     server: Server,
@@ -57,7 +58,8 @@ impl Production {
         Self { project: copy_example("clinic"), server: Server::start(options).unwrap() }
     }
 
-    /// Runs the binary with the address in this variable, and the key in the project's variable.
+    /// Runs the binary with the emulator's address in the environment variable `address`, and with the key in the
+    /// variable that the project names.
     fn run(&self, address: &str, args: &[&str]) -> Run {
         let mut command = amigops(self.project.path());
         command.args(args).args(["-e", "production"]);
@@ -75,7 +77,7 @@ fn the_clinics_production_can_be_applied_on_platform() {
     {
         assert!(planned.stdout.contains(text), "{text}:\n{}", planned.stdout);
     }
-    // Nothing is said of smoke tests that can't be held there: overlays say others.
+    // There are no warnings about smoke tests that Platform can't run, because the overlays replace those smoke tests.
     assert!(!planned.stderr.contains("warning"), "{}", planned.stderr);
     let applied = production.run("PLATFORM_API_URL", &["apply", "--auto-approve"]).expect(0);
     assert!(applied.stderr.contains("read back: converged"), "{}", applied.stderr);
@@ -102,7 +104,7 @@ fn productions_key_is_read_from_its_own_variable_or_file() {
     assert!(usual.stderr.contains("AMIGO_LINDEN_API_KEY"), "{}", usual.stderr);
 }
 
-/// The clinic's other environments are on Classic and have no Platform settings.
+/// The other environments of the clinic must be on Classic and must have no Platform settings.
 #[test]
 fn the_clinics_other_environments_stay_on_classic() {
     for environment in ["sandbox", "rehearsal", "staging"] {
@@ -115,7 +117,7 @@ fn the_clinics_other_environments_stay_on_classic() {
     assert!(set.count() >= 4, "some services say what only Platform has");
 }
 
-/// The quickstart changes its API with one line.
+/// The quickstart is switched to Platform by a change of one line, and must then apply without an error.
 #[test]
 fn the_quickstart_runs_on_platform_after_changing_its_api() {
     let project = copy_example("quickstart");

@@ -1,4 +1,4 @@
-//! The projects in `examples/`: they load, show every feature that they are meant to show, and can be applied.
+//! Tests of the projects in `examples/`: they load, show every feature that they should show, and can be applied.
 
 mod both_apis;
 mod quickstart;
@@ -19,7 +19,7 @@ fn root(example: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example)
 }
 
-/// Loads an environment of an example, and checks that there is no problem or warning.
+/// Loads an example for one environment, and checks that there is no error and no warning.
 fn loaded(example: &str, environment: &str) -> Loaded {
     let loaded = crate::manifest::load(&root(example), Some(environment))
         .unwrap_or_else(|problems| panic!("{example}: {:#?}", crate::manifest::listed(&problems)));
@@ -41,7 +41,7 @@ fn state_of(environment: &Environment) -> &Path {
     state
 }
 
-/// Returns the live state of an environment's seed.
+/// Returns the live state of an emulator that has just started with the seed of the environment.
 fn seeded(loaded: &Loaded) -> Snapshot {
     seed_snapshot::snapshot(&seed_of(&loaded.environment), "sandbox")
 }
@@ -62,7 +62,8 @@ fn options(prune: bool) -> Options {
     }
 }
 
-/// Plans on this live state, and checks the plan and that a second plan is empty.
+/// Makes a plan for this live state and returns it. Verifies the plan, and checks that a second plan, made after it,
+/// would be empty.
 fn planned(loaded: &Loaded, snapshot: &Snapshot, options: &Options) -> Plan {
     let (desired, policy) = (&loaded.desired, &loaded.project.policy);
     let plan = plan::plan(desired, snapshot, policy, options)
@@ -102,7 +103,7 @@ fn the_clinic_loads_for_every_environment() {
     assert!((0..4).all(distinct), "every environment has an overlay");
 }
 
-/// A feature that a service of the clinic shows.
+/// The name of a feature, and a function that returns true if a service shows the feature.
 type Feature = (&'static str, fn(&DesiredService) -> bool);
 
 fn some_set(service: &DesiredService, fits: fn(&DesiredVersionSet) -> bool) -> bool {
@@ -160,7 +161,7 @@ const FEATURES: &[Feature] = &[
     ("smoke: another version set", |it| it.smoke.iter().any(|test| !test.version_set.is_release())),
 ];
 
-/// Fails if a feature is removed from the example.
+/// Each feature in the list must be shown by at least one service of the example.
 #[test]
 fn the_clinic_shows_every_feature_of_a_service() {
     let clinic = loaded("clinic", "staging");
@@ -226,7 +227,7 @@ fn the_clinics_overlays_change_pins_sets_and_tags() {
     assert_ne!(base.desired.services["Front Desk"].description, of("sandbox", "Front Desk").description);
 }
 
-/// The seed has one service for each case that a plan handles.
+/// The seed contains live services for each kind of change, so the first plan must contain every kind.
 #[test]
 fn the_clinics_first_plan_has_every_kind_of_change() {
     for environment in ["sandbox", "rehearsal"] {

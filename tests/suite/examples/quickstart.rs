@@ -1,4 +1,4 @@
-//! `examples/quickstart` with the real binary and the embedded sandbox.
+//! Tests of `examples/quickstart` with the real binary and the embedded sandbox.
 
 use crate::harness::{Run, amigops, copy_example, run_command};
 

@@ -1,4 +1,4 @@
-//! The snapshot that the client would read from an emulator with a seed, computed without requests.
+//! Computes, without requests, the snapshot that the client would read from an emulator with a given seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn home<'a>(world: &'a World, organization: &str) -> &'a Organization {
     world.organization(organization).expect("the seed names it")
 }
 
-/// Returns the snapshot of this state, as the client would read it.
+/// Returns the snapshot that the client would read from an emulator with this seed.
 pub(super) fn snapshot(seed: &str, organization: &str) -> Snapshot {
     let world = world(seed);
     let home = home(&world, organization);
@@ -38,7 +38,7 @@ pub(super) fn snapshot(seed: &str, organization: &str) -> Snapshot {
     }
 }
 
-/// Returns the version sets that unit tests use, by service.
+/// Returns the pairs of a service's name and a version set that the seed's simulation unit tests use.
 pub(super) fn tested(seed: &str, organization: &str) -> Vec<(String, String)> {
     let world = world(seed);
     let home = home(&world, organization);

@@ -1,4 +1,4 @@
-//! `examples/voice` with the real binary: every setting that only the Platform API has.
+//! Tests of `examples/voice` with the real binary. The example has every setting that only the Platform API has.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn services(environment: &str) -> Vec<DesiredService> {
     loaded("voice", environment).desired.services.into_values().collect()
 }
 
-/// Returns the fields that none of the values has, at every depth.
+/// Returns the paths of all fields, at every depth, that are in none of the values.
 fn missing(fields: &[SettingField], values: &[&Map<String, Value>]) -> Vec<String> {
     let mut paths = Vec::new();
     for field in fields {
@@ -46,7 +46,7 @@ fn objects(values: Vec<&Value>) -> Vec<&Map<String, Value>> {
     values.into_iter().filter_map(Value::as_object).collect()
 }
 
-/// Fails if the API gains a setting that the example lacks.
+/// Every setting of the Platform API must be in the example.
 #[test]
 fn the_example_has_every_platform_setting() {
     let services = services("sandbox");
@@ -99,7 +99,7 @@ fn the_example_has_every_channel_environment_and_escalation_type() {
     assert!(lifecycle(|it| it.lifecycle.on_agent_change.is_none()), "the default, in place");
 }
 
-/// Applies to an empty server on each API; the second apply has nothing to do.
+/// Applies the example to an empty server on each API. A second apply must have nothing to do.
 #[test]
 fn the_example_can_be_applied_on_both_apis() {
     let project = copy_example("voice");
@@ -121,7 +121,8 @@ fn edit(project: &Path, file: &str, from: &str, to: &str) {
     std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
 }
 
-/// One service is replaced and the old one deleted, another changes in place; both end as declared.
+/// One service is replaced and the old service is deleted. Another service changes in place. Both must end as the
+/// manifests declare.
 #[test]
 fn agents_change_in_place_or_by_replacement() {
     let project = copy_example("voice");
@@ -151,7 +152,7 @@ fn agents_change_in_place_or_by_replacement() {
     assert_ne!(before["After-Hours Nurse"], after["After-Hours Nurse"]);
 }
 
-/// A new service that fails its smoke test is never activated.
+/// The new service of a replacement fails its smoke test, so it must never be activated.
 #[test]
 fn a_replacement_that_fails_its_smoke_test_is_not_activated() {
     let project = copy_example("voice");

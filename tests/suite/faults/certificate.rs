@@ -1,9 +1,10 @@
-//! A self-signed certificate for 127.0.0.1, encoded by hand: a library for that would bring twenty others.
+//! Creates a self-signed certificate for 127.0.0.1. The encoding is written by hand, because a library for it would
+//! have twenty dependencies.
 
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 
-/// A certificate and its key.
+/// A certificate and its private key.
 pub(super) struct Certificate {
     pub(super) der: Vec<u8>,
     pub(super) key: Vec<u8>,
@@ -24,7 +25,7 @@ const PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 const ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
 
-/// One element of DER.
+/// Encodes one DER element, with the tag `tag` and the concatenated `parts` as content.
 fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
@@ -59,7 +60,7 @@ impl Certificate {
         Self { der, key: key.as_ref().to_vec() }
     }
 
-    /// The certificate as files hold it.
+    /// Returns the certificate in PEM format.
     pub(super) fn pem(&self) -> String {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64(&self.der))
     }

@@ -1,4 +1,5 @@
-//! Faults during an update: it is retried if its answer says nothing, and an HTML page does not count as success.
+//! Tests of faults during an update: the update is retried if its answer does not show the outcome, and an HTML page
+//! does not count as success.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! `amigops emulator --faults FILE`: the documented example, and files that are refused.
+//! Tests of `amigops emulator --faults FILE`: the documented example, and fault files that are refused.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -6,7 +6,8 @@ use std::process::Stdio;
 use crate::commands::emulator::{project, start_with};
 use crate::harness::{amigops, run_command};
 
-/// Returns the error of an emulator that is started with this fault file.
+/// Starts an emulator with this fault file, which must be refused, and returns the error. `None` means that the file
+/// does not exist.
 #[track_caller]
 fn refused(text: Option<&str>) -> String {
     let directory = tempfile::tempdir().unwrap();
@@ -56,7 +57,7 @@ fn every_problem_is_reported_with_its_location() {
     "#);
 }
 
-/// Returns the logged faults, without the line that says that the emulator runs.
+/// Returns the lines about faults in the emulator's log.
 fn faults_logged(said: &str) -> String {
     said.split_inclusive('\n').filter(|line| line.starts_with("request ")).collect()
 }

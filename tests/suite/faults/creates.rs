@@ -1,4 +1,4 @@
-//! Faults during a create: no service is created twice.
+//! Tests of faults during a create: no service is created twice.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::on_both_apis;
 const DONE: &str = "Applied: 1 step · read back: converged";
 const LOOKED: &str = "; checking whether the request was applied";
 
-/// A create whose answer is lost is checked, and retried only if it did not take effect.
+/// If the answer to a create is lost, the run checks whether the create was applied, and retries it only if it was not.
 const CASES: &[Case] = &[
     case("refuse", 2, DONE),
     case("lose_request", 2, LOOKED),

@@ -1,4 +1,4 @@
-//! The fault file: its reader agrees with its schema and its documentation.
+//! Tests that the reader of fault files agrees with the schema and the documentation of fault files.
 
 use amigops::schema::SchemaFile;
 use amigops_emulator::{Fault, Faults, RetryAfter};
@@ -9,13 +9,13 @@ fn kinds() -> Vec<Value> {
     schema["properties"]["faults"]["items"]["oneOf"].as_array().unwrap().clone()
 }
 
-/// Reads one rule, given as JSON, which is YAML, too.
+/// Reads a fault file with one rule. The rule is given as JSON, because every JSON text is also YAML.
 fn read(rule: &Value) -> Result<Faults, String> {
     let read = Faults::from_yaml(&json!({"faults": [rule]}).to_string());
     read.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
-/// A value that a key takes, and values that it doesn't.
+/// Returns values that the reader must accept for a key, and values that it must refuse.
 fn samples(name: &str, schema: &Value) -> (Vec<Value>, Vec<Value>) {
     match (schema["type"].as_str(), name) {
         (Some("integer"), _) => {
@@ -107,7 +107,7 @@ fn contradictory_rules_are_refused() {
     );
 }
 
-/// Files that are no lists of rules at all.
+/// The files are not lists of rules, so each must be reported with the location of the mistake.
 #[test]
 fn wrong_types_are_reported_with_their_location() {
     for (text, words) in [

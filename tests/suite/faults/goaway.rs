@@ -1,4 +1,5 @@
-//! Servers that send GOAWAY during an apply, over TLS and HTTP/2: nothing is lost or created twice.
+//! Tests of servers that send the HTTP/2 frame GOAWAY, which closes the connection, during an apply: nothing is lost or
+//! created twice.
 
 use amigops::model::Api;
 
@@ -10,8 +11,8 @@ use crate::on_both_apis;
 const SERVICES: usize = 6;
 const AT: usize = 3;
 
-/// Applies through the proxy. Returns the number of creates that the emulator got, and of connections to
-/// the proxy.
+/// Applies through the proxy. Returns the number of creates that the emulator received, and the number of connections
+/// to the proxy.
 fn apply(api: Api, goaway: Goaway, parallelism: &str) -> (usize, usize) {
     let lab = Lab::on(api, EMPTY);
     lab.manifests(&services(SERVICES, ""));
@@ -32,7 +33,8 @@ fn apply(api: Api, goaway: Goaway, parallelism: &str) -> (usize, usize) {
     (creates, proxy.connections())
 }
 
-/// Checks it with one request at a time, and with four.
+/// Checks, with one request at a time and with four, that each service is created exactly once and that a second
+/// connection is used.
 fn expect_one_create_each(api: Api, goaway: Goaway) {
     for parallelism in ["1", "4"] {
         let (creates, connections) = apply(api, goaway, parallelism);

@@ -20,11 +20,12 @@ use super::certificate::Certificate;
 /// The way in which a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Goaway {
-    /// Answers the requests received so far, and accepts no more.
+    /// The proxy answers the requests that it has received so far, and accepts no more.
     Gracefully,
-    /// Closes at once. This create took effect, and its answer is lost.
+    /// The proxy closes the connection at once. The current create took effect, but its answer is lost.
     AfterThis,
-    /// Closes at once. This create did not take effect, and the client can see that.
+    /// The proxy closes the connection at once. The current create did not take effect, and GOAWAY tells the client
+    /// that.
     BeforeThis,
 }
 
@@ -37,7 +38,7 @@ struct ProxyState {
     connections: AtomicUsize,
 }
 
-/// A running proxy. It ends with the process.
+/// A running proxy. It ends when the test's process ends.
 pub(super) struct Http2Proxy {
     pub(super) url: String,
     proxy: Arc<ProxyState>,
@@ -46,7 +47,7 @@ pub(super) struct Http2Proxy {
 impl Http2Proxy {
     /// Starts a proxy, and writes its certificate to a file.
     pub(super) fn start(emulator: &str, certificate: &Path, goaway: (usize, Goaway)) -> Self {
-        // Another test may have been first.
+        // Fails if another test has already installed the provider, which is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let own = Certificate::new();
         std::fs::write(certificate, own.pem()).unwrap();
@@ -127,7 +128,8 @@ async fn connection(stream: TlsStream<TcpStream>, proxy: &Arc<ProxyState>) {
     }
 }
 
-/// Copies bytes until it gets the id of the last stream; then sends GOAWAY and closes the connection.
+/// Copies bytes until the id of the last stream arrives in `closed`. Then sends GOAWAY with this id and closes the
+/// connection.
 async fn copy_until_closed(
     mut tls: TlsStream<TcpStream>,
     mut far: DuplexStream,
@@ -137,7 +139,7 @@ async fn copy_until_closed(
         _ = tokio::io::copy_bidirectional(&mut tls, &mut far) => return,
         Ok(last) = &mut closed => last,
     };
-    // GOAWAY: eight bytes on stream 0, the last stream that counts, and no error.
+    // A GOAWAY frame has eight bytes on stream 0: the id of the last processed stream, and the error code 0.
     let mut frame = vec![0, 0, 8, 7, 0, 0, 0, 0, 0];
     frame.extend(last.to_be_bytes());
     frame.extend([0; 4]);
@@ -146,7 +148,7 @@ async fn copy_until_closed(
 }
 
 impl ProxyState {
-    /// Returns how to close the connection at this request.
+    /// Returns the way in which to close the connection at this request, or `None` if it stays open.
     fn goaway_for(&self, request: &Request<RecvStream>) -> Option<Goaway> {
         let path = request.uri().path();
         if request.method() != "POST" || !(path.ends_with("/service/") || path.ends_with("/services")) {
@@ -162,7 +164,7 @@ impl ProxyState {
         let _ = stream.send_data(body, true);
     }
 
-    /// Forwards a request to the emulator. Returns none if the request ends early.
+    /// Forwards a request to the emulator and returns the answer. Returns `None` if the request ends early.
     async fn forward(&self, request: Request<RecvStream>) -> Option<(Response<()>, Bytes)> {
         let (parts, mut stream) = request.into_parts();
         let mut body = Vec::new();

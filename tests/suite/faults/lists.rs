@@ -1,4 +1,4 @@
-//! Faults during a list: it is read again, or planning fails; an incomplete list is never used.
+//! Tests of faults while a list is read: the list is read again, or planning fails. An incomplete list is never used.
 
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ const CASES: &[Case] = &[
     case("answer, status: 200, body: <html>Sign in</html>", 2, "the answer is not JSON"),
 ];
 
-/// Invalid responses, and the error if they persist.
+/// Faults that make a response invalid, each with words of the error if the fault happens again and again.
 const UNREADABLE: &[(&str, &str, &str)] = &[
     ("garble", "the JSON ends too early (EOF while parsing", "a proxy may have cut the answer off"),
     ("answer, status: 200, body: <html>Sign in</html>", "the answer is not JSON", "a network sign-in page"),

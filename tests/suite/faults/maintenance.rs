@@ -1,4 +1,4 @@
-//! Servers that ask clients to wait: short waits are honoured, long ones end the run.
+//! Tests of servers that ask clients to wait: a run waits for a short time, but ends if the time is long.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,8 @@ use super::{expect_recovery, lab_with_create};
 use crate::harness::Run;
 use crate::on_both_apis;
 
-/// Longer than any retry, and shorter than any `Retry-After` in these tests.
+/// The maximum duration of a run that does not wait. It is longer than all retries together, and shorter than any
+/// `Retry-After` in these tests.
 const SOON: Duration = Duration::from_secs(20);
 
 #[track_caller]

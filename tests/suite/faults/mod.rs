@@ -1,4 +1,4 @@
-//! Faults over real HTTP, from a fault file: each fault at each kind of request.
+//! Tests of faults over real HTTP. The faults come from fault files, and each fault happens at each kind of request.
 
 mod certificate;
 mod changes;
@@ -27,8 +27,8 @@ organizations:
       - {name: Desk, description: Old, agent: One, context_graph: Flow, tags: {managed_by: amigops}}
 ";
 
-/// A fault for one request, the number of such requests that the server gets, the run's message
-/// about it, and the least duration.
+/// A fault at one request, and what a run must do: the number of requests of that kind that the server receives, words
+/// of the run's messages, and the minimum duration.
 struct Case {
     fault: &'static str,
     requests: usize,
@@ -36,18 +36,19 @@ struct Case {
     least: Duration,
 }
 
-/// A case without a wait.
+/// Creates a case in which the run does not have to wait.
 const fn case(fault: &'static str, requests: usize, says: &'static str) -> Case {
     Case { fault, requests, says, least: Duration::ZERO }
 }
 
-/// A case with a wait.
+/// Creates a case in which the run must wait at least `millis` milliseconds.
 const fn slow(fault: &'static str, requests: usize, says: &'static str, millis: u64) -> Case {
     Case { fault, requests, says, least: Duration::from_millis(millis) }
 }
 
 impl Case {
-    /// Checks a successful run.
+    /// Checks that a run was successful, and that its number of requests, duration and messages are as the case
+    /// expects.
     #[track_caller]
     fn check(&self, requests: usize, took: Duration, run: &Run) {
         let Self { fault, requests: expected, says, least } = self;
@@ -58,7 +59,7 @@ impl Case {
     }
 }
 
-/// Creates a lab with one service to create, and these faults.
+/// Creates a lab whose manifests declare one new service, and whose emulator injects these faults.
 fn lab_with_create(api: Api, rules: &str) -> Lab {
     let lab = Lab::with_faults(api, EMPTY, rules);
     lab.manifests(&service("Desk", ""));
@@ -82,7 +83,7 @@ fn lists(lab: &Lab) -> usize {
     requests.iter().filter(|record| record.method == "GET" && is_list(&path(&record.path))).count()
 }
 
-/// One run came to nothing; the next one does it all.
+/// Checks that the next run makes all changes, after a run that failed.
 #[track_caller]
 fn expect_recovery(lab: &Lab) {
     lab.apply().expect(0);

@@ -1,4 +1,4 @@
-//! Tokens and keys that become invalid during an apply.
+//! Tests of tokens and keys that become invalid during an apply.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn count(lab: &Lab, part: &str, status: u16) -> usize {
 fn a_token_that_expires_during_a_run_is_renewed() {
     let lab = Lab::on_with(Api::Classic, EMPTY, |options| {
         options.token_lifetime = Duration::from_secs(3);
-        // The request is under way for longer than its token lives.
+        // The request takes longer than the lifetime of its token.
         options.faults = faults("{method: POST, path: /service, nth: 2, fault: delay, millis: 3200}");
     });
     lab.manifests(&services(3, ""));

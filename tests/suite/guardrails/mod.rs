@@ -1,4 +1,5 @@
-//! Refusals: each names its rule, the count and the flag, exits with 3 and sends nothing; the flag allows the plan.
+//! Tests of plans that a guardrail refuses. A refusal names the rule, the count and the flag that allows the plan. The
+//! run exits with 3 and sends no write. With the flag, the plan is allowed.
 
 mod orphans;
 mod ownership;
@@ -10,8 +11,8 @@ mod unmanage;
 use crate::harness::{Lab, service};
 use crate::on_both_apis;
 
-/// A desk with a version set `dev`, two orphans, one orphan with the tag `protected`, and another project's
-/// service.
+/// A seed with the service Desk, which has a version set `dev`. It also has two orphans, one orphan with the tag
+/// `protected`, and a service of another project.
 const SEED: &str = "
 organizations:
   acme:
@@ -34,12 +35,12 @@ fn orphan(name: &str, tags: &str) -> String {
     )
 }
 
-/// Returns the manifest that matches the live service.
+/// Returns a manifest of Desk that changes nothing.
 fn desk() -> String {
     service("Desk", "")
 }
 
-/// Returns the manifest without version set `dev`, and with additional lines.
+/// Returns a manifest of Desk without the version set `dev`, and with additional lines.
 fn desk_without_dev(more: &str) -> String {
     service(
         "Desk",
@@ -58,13 +59,13 @@ struct Case {
     manifests: String,
     /// Arguments with which the plan is refused.
     args: &'static [&'static str],
-    /// Arguments with which it is allowed.
+    /// Arguments with which the plan is allowed.
     allowing: &'static [&'static str],
-    /// Words of the refusal.
+    /// Words that the error message of the refusal must contain.
     words: &'static [&'static str],
 }
 
-/// Returns plans that retire too many services.
+/// Returns cases in which the plan retires too many services.
 fn retired_services() -> Vec<Case> {
     let case = |name, project, args, allowing, words| Case {
         name,
@@ -109,7 +110,7 @@ fn retired_services() -> Vec<Case> {
     ]
 }
 
-/// Returns plans that delete too many version sets.
+/// Returns cases in which the plan deletes too many version sets.
 fn deleted_sets() -> Vec<Case> {
     let replaced =
         desk_without_dev("lifecycle: {on_agent_change: replace}\n").replace("agent: One", "agent: Two");
@@ -208,7 +209,7 @@ on_both_apis! {
             let run = lab.run(&[&["apply", "--auto-approve"], case.allowing].concat());
             assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
             assert_ne!(lab.writes(), [], "{name}");
-            // The refused change is done, so the flag is no longer needed.
+            // The change was made by the allowed run, so the flag is no longer needed.
             let run = lab.run(&[&["plan", "--detailed-exitcode"], case.args].concat());
             assert_eq!(run.code, Some(0), "{name}: {}\n{}", run.stdout, run.stderr);
         }

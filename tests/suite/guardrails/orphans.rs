@@ -1,4 +1,4 @@
-//! How orphans are retired: by the project's defaults, once, and not with `--only`.
+//! Tests of how orphans are retired: in the way that the project's defaults say, only once, and not with `--only`.
 
 use amigops::model::Api;
 
@@ -8,7 +8,8 @@ use crate::on_both_apis;
 
 const PRUNE: &[&str] = &["apply", "--auto-approve", "--prune"];
 
-/// Creates a lab with an active orphan, an inactive one, and these defaults.
+/// Creates a lab with an active orphan, Summer, and an inactive orphan, Idle. The lines in `defaults` are added to
+/// `amigops.yaml`.
 fn lab(api: Api, defaults: &str) -> Lab {
     let idle = orphan("Idle", "").replace("active: true", "active: false");
     let lab = Lab::on(api, &format!("{SEED}{}{idle}", orphan("Summer", "")));
@@ -26,7 +27,8 @@ fn expect_converged_with_prune(lab: &Lab) {
     }
 }
 
-/// Returns whether a service is active, and its owner; none if it is gone.
+/// Returns true if the service with this name is active, and the service's owner. Returns `None` if the service no
+/// longer exists.
 fn state(lab: &Lab, name: &str) -> Option<(bool, Option<String>)> {
     let services = lab.services();
     let service = services.into_iter().find(|service| service.name == name)?;
@@ -112,11 +114,12 @@ fn retire_delete_deletes_active_orphans_only() {
 
 #[test]
 fn a_default_that_classic_does_not_support_is_an_error_if_used() {
-    // At its place, for every manifest that starts from it.
+    // The default is invalid on Classic. The problem is reported at the location of the default, for each manifest that
+    // uses the default.
     let lab = lab(Api::Classic, "defaults: {lifecycle: {retire: delete}}\n");
     let run = lab.run(PRUNE).expect(1);
     assert!(run.stderr.contains("AG016") && run.stderr.contains("amigops.yaml:6:"), "{}", run.stderr);
-    // Every manifest overrides the default, so it applies to services without one.
+    // Every manifest overrides the default, so the default applies only to services that have no manifest.
     lab.manifests(&service("Desk", "lifecycle: {retire: keep}\n"));
     lab.run(&["plan"]).expect(0);
     let run = lab.run(PRUNE).expect(1);

@@ -1,4 +1,4 @@
-//! Ownership: which services `--prune` retires, and how services move to another owner.
+//! Tests of ownership: which services `--prune` retires, and how services move to another owner.
 
 use crate::harness::{EMPTY, Lab, service};
 use crate::on_both_apis;
@@ -19,7 +19,7 @@ on_both_apis! {
         lab.project(NONE);
         lab.manifests(&[service("Desk", ""), service("Coach", "")].join("---\n"));
         lab.apply().expect(0);
-        // Another repository of the same organization, which writes no value either.
+        // A second project of the same organization, which has no ownership value either.
         let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
         lab.write("second/amigops.yaml", &project);
         lab.write("second/services/all.yaml", &service("New", ""));
@@ -32,10 +32,11 @@ on_both_apis! {
             }
         }
         assert_eq!((owners(&lab), lab.writes().len()), (before, writes));
-        // Without --prune all is as before.
+        // Without `--prune`, the second project retires nothing.
         lab.run(&["apply", "--auto-approve", "-C", "second"]).expect(0);
         assert!(owners(&lab).iter().all(|(_, active, owner)| *active && owner.as_deref() == Some("amigops")));
-        // With its own value, it takes over its one service, and prunes no other owner's.
+        // With its own ownership value, the second project takes over its one service, and does not retire the services
+        // of another owner.
         lab.write("second/amigops.yaml", &project.replace(NONE, "ownership: {value: second_team}\n"));
         let run = lab.run(&["apply", "--auto-approve", "--prune", "-C", "second"]).expect(3);
         assert!(run.stderr.contains("`New`") && run.stderr.contains("--take-over amigops"), "{}", run.stderr);

@@ -1,4 +1,4 @@
-//! Refusals because of the manifests alone: missing pins, and projects without services.
+//! Tests of guardrails that only depend on the manifests: missing pins, and projects without services.
 
 use super::{SEED, desk};
 use crate::harness::{Lab, service};
@@ -87,10 +87,11 @@ on_both_apis! {
             }
         }
         assert_eq!(lab.writes(), []);
-        // Drift reports it beside the differences, without an error.
+        // `drift` reports the refusal in addition to the differences, without an error.
         let run = lab.run(&["drift"]).expect(2);
         assert!(run.stdout.contains(&format!("⚠ Shop: an apply would be refused: {words}")), "{}", run.stdout);
-        // A service that is there stays as it is: what no manifest says is unmanaged.
+        // An existing service may stay unpinned if no manifest declares the version set, because the version set is
+        // then unmanaged.
         lab.run(&["plan", "--only", "Desk"]).expect(0);
         lab.manifests(&[desk(), service("Shop", &LATEST.replace("latest", "3"))].join("---\n"));
         lab.apply().expect(0);

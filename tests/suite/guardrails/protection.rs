@@ -1,4 +1,5 @@
-//! `prevent_removal`: a tag that protects a service even after its manifest is gone.
+//! Tests of `prevent_removal`, which adds a tag to a service. The tag protects the service even after its manifest was
+//! deleted.
 
 use super::{SEED, desk_without_dev};
 use crate::harness::{Lab, service};
@@ -8,7 +9,7 @@ fn protected_service(more: &str) -> String {
     service("Desk", &format!("lifecycle: {{prevent_removal: true, on_agent_change: replace}}\n{more}"))
 }
 
-/// Returns true if the active service has the protection tag.
+/// Returns true if the active service Desk has the tag `protected`.
 fn is_tagged(lab: &Lab) -> bool {
     lab.active("Desk").tags.contains_key("protected")
 }
@@ -47,7 +48,7 @@ on_both_apis! {
         lab.manifests(&protected_service(""));
         lab.apply().expect(0);
         let old = lab.active("Desk").id;
-        // The tag alone stands against removal, not against a new service in the old one's place.
+        // The tag forbids the removal of the service, but not its replacement.
         lab.manifests(&protected_service("").replace("agent: One", "agent: Two"));
         lab.apply().expect(0);
         assert_ne!(lab.active("Desk").id, old);

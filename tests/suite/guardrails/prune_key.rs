@@ -1,4 +1,5 @@
-//! `prune: true` in `amigops.yaml`: orphans are retired without `--prune`, and every guardrail still holds.
+//! Tests of `prune: true` in `amigops.yaml`: orphans are retired without `--prune`, and every guardrail is still
+//! enforced.
 
 use amigops::model::Api;
 
@@ -14,7 +15,7 @@ fn lab(api: Api, project: &str) -> Lab {
     lab
 }
 
-/// Writes the project with the key `prune` for all environments and for the lab's own.
+/// Writes `amigops.yaml` with the key `prune` of the project and of the lab's environment. `None` leaves the key out.
 fn write_keys(lab: &Lab, project: Option<bool>, environment: Option<bool>) {
     lab.project(&project.map(|prune| format!("prune: {prune}\n")).unwrap_or_default());
     if let Some(prune) = environment {
@@ -44,7 +45,7 @@ on_both_apis! {
             let run = lab.run(&["plan", "--detailed-exitcode"]).expect(if retires { 2 } else { 0 });
             assert_eq!(run.stdout.contains("1 to retire"), retires, "{project:?} {environment:?}: {}", run.stdout);
             assert_eq!(run.stdout.contains(LISTED), !retires, "{}", run.stdout);
-            // A flag wins over both, and the last one counts.
+            // A flag overrides both keys. If both flags are given, the last one counts.
             lab.run(&["plan", "--detailed-exitcode", "--prune"]).expect(2);
             lab.run(&["plan", "--detailed-exitcode", "--no-prune"]).expect(0);
             lab.run(&["plan", "--detailed-exitcode", "--no-prune", "--prune"]).expect(2);
@@ -107,7 +108,8 @@ on_both_apis! {
         let lab = lab(api, "prune: true\n");
         let plan = |more: &[&str]| drop(lab.run(&[&["plan", "--out", "plan.json"], more].concat()).expect(0));
         let apply = |more: &[&str]| lab.run(&[&["apply", "plan.json"], more].concat());
-        // A plan without pruning stays one, whatever the key says. The flag does not belong to it.
+        // A saved plan that was made without pruning does not prune, even if the key says `prune: true`. It is refused
+        // with `--prune`.
         plan(&["--no-prune"]);
         let run = apply(&["--prune"]).expect(3);
         assert!(run.stderr.contains("the plan was made without `--prune`"), "{}", run.stderr);
@@ -116,7 +118,8 @@ on_both_apis! {
         plan(&[]);
         lab.project("prune: true\n");
         assert!(apply(&[]).expect(0).stdout.contains("Nothing to do"));
-        // The file records that it prunes, but only the key or the flag allows it.
+        // The saved plan records that it prunes. But an apply of it must also be allowed to prune, by the key or by the
+        // flag.
         plan(&[]);
         lab.project("");
         let run = apply(&[]).expect(3);

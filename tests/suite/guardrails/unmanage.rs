@@ -1,4 +1,5 @@
-//! `unmanage`: ends the management of services without retiring them, and moves services between repositories.
+//! Tests of `unmanage`, which stops managing services without retiring them. With it, services can move to another
+//! project.
 
 use amigops::model::Api;
 
@@ -6,7 +7,8 @@ use super::{SEED, desk, orphan};
 use crate::harness::{Lab, service};
 use crate::on_both_apis;
 
-/// Creates a lab with a declared service, `Desk`, and the orphan `Summer`, which has all tags of the tool and one more.
+/// Creates a lab with a declared service, `Desk`, and the orphan `Summer`. `Summer` has all tags that amigops writes,
+/// and one more tag.
 fn lab(api: Api) -> Lab {
     let tags = ", protected: \"\", replaces: 0123456789abcdef01234567, team: care";
     let lab = Lab::on(api, &format!("{SEED}{}", orphan("Summer", tags)));
@@ -34,7 +36,7 @@ on_both_apis! {
         let lab = lab(api);
         let before = lab.active("Summer");
         let settings = lab.settings(&before.id);
-        // Without a terminal, it needs the flag. The plan is shown.
+        // Without a terminal, the command shows the plan and then fails, because it needs `--auto-approve`.
         let run = lab.run(&["unmanage", "Summer"]).expect(1);
         for part in [
             "amigops unmanage · environment lab",
@@ -49,7 +51,7 @@ on_both_apis! {
         }
         assert!(run.stderr.contains("--auto-approve"), "{}", run.stderr);
         assert_eq!(lab.writes(), []);
-        // The service is named, so rules against removals don't apply.
+        // The user names the service on the command line, so guardrails against removals don't apply.
         lab.project("guardrails: {max_removals: 0, protected: [Summer]}\n");
         let run = lab.run(&["unmanage", "Summer", "--auto-approve"]).expect(0);
         assert!(run.stderr.contains("Summer  stop managing"), "{}", run.stderr);
@@ -126,7 +128,7 @@ on_both_apis! {
         assert_eq!((moved.id, moved.tags["managed_by"].as_deref()), (id, Some("second_team")));
         expect_nothing_to_do(&lab, ".");
         expect_nothing_to_do(&lab, "second");
-        // It is no service of the first project any more.
+        // The service no longer belongs to the first project, so that project can't stop managing it again.
         lab.run(&["unmanage", "Summer", "--auto-approve"]).expect(3);
     }
 }

@@ -1,4 +1,4 @@
-//! Single responses that are too long, too slow, too deeply nested, or compressed.
+//! Tests of single responses that are too long, too slow, too deeply nested, or compressed.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use super::{json, lists_services, measure, page, service, start_hostile_proxy};
 use crate::harness::{EMPTY, Lab};
 use crate::on_both_apis;
 
-/// Plans with this response to the list of services.
+/// Runs `plan` with a server that answers requests for the list of services with this response. Checks the exit code
+/// and the error.
 #[track_caller]
 fn plan(
     api: Api,
@@ -25,7 +26,7 @@ fn plan(
     measure(&lab, &["plan"]).expect(code, words, megabytes);
 }
 
-/// Returns a response with a header.
+/// Returns a response with this status, header line and body.
 fn with_header(status: u16, header: &str, body: impl Into<Vec<u8>>) -> Option<Reply> {
     Some(Reply::Whole(status, vec![header.to_owned()], body.into()))
 }
@@ -52,7 +53,8 @@ on_both_apis! {
     }
 
     fn compression_is_neither_requested_nor_decoded(api: Api) {
-        // A gigabyte of spaces, in gzip, takes a megabyte; here it needs no content at all.
+        // A gigabyte of spaces would be a megabyte in gzip. Compressed responses are refused, so this one needs no
+        // content.
         plan(api, 1, &["the answer is compressed", "gzip"], 100, |request| {
             assert_eq!(request.header("accept-encoding"), "");
             with_header(200, "content-encoding: gzip", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3])

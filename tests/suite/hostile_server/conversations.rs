@@ -1,4 +1,4 @@
-//! Conversations that do not end, and answers that are too long.
+//! Tests of conversations that do not end, and of answers in conversations that are too long.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn lab_with_smoke_test(api: Api) -> Lab {
     lab(api, "Coach Noor", SMOKE)
 }
 
-/// Replaces a service whose smoke test gets this answer.
+/// Replaces a service whose smoke test gets this answer from the server. Checks that the run fails with `words`.
 #[track_caller]
 fn talk(api: Api, words: &[&str], reply: impl Fn() -> Reply + Send + Sync + 'static) {
     let lab = lab_with_smoke_test(api);

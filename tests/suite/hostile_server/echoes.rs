@@ -1,4 +1,4 @@
-//! Tokens and keys that the server repeats in data are masked everywhere.
+//! Tests that tokens and keys are masked everywhere, even if the server repeats them in its data.
 
 use amigops::model::Api;
 use amigops_emulator::Options;
@@ -8,7 +8,7 @@ use super::{json, lists_services, page, service, start_hostile_proxy};
 use crate::harness::{EMPTY, Lab, Run, WORKSPACE};
 use crate::on_both_apis;
 
-/// A key that is long enough to be masked.
+/// An API key that is long enough to be masked. Shorter keys are not masked.
 const KEY: &str = "live/s3cret+key-of-the-workspace";
 
 fn lab(api: Api) -> Lab {
@@ -27,7 +27,7 @@ fn invoke(lab: &Lab, args: &[&str]) -> Run {
     lab.run_with(args, &[("AMIGO_API_KEY", key)])
 }
 
-/// Returns the token of a request.
+/// Returns the bearer token of a request.
 fn token(request: &Request) -> String {
     request.header("authorization").trim_start_matches("Bearer ").to_owned()
 }
@@ -37,7 +37,7 @@ fn escaped(text: &str) -> String {
     text.replace('/', "\\/").replace('+', "\\u002B").replace('-', "\\u002d")
 }
 
-/// Fails if the output or a file of the project contains the token or half of it.
+/// Checks that neither the output nor a file of the project contains the first half of the token.
 #[track_caller]
 fn assert_hidden(lab: &Lab, run: &Run, token: &str) {
     assert!(token.len() >= 12, "{token:?} is no token");

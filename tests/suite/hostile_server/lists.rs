@@ -1,4 +1,4 @@
-//! Lists that do not end.
+//! Tests of lists that do not end.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,9 @@ use super::{lists_services, measure, page, service, start_hostile_proxy};
 use crate::harness::{EMPTY, Lab};
 use crate::on_both_apis;
 
-/// Plans with a page of services made from its number.
+/// Runs `plan` with a server that sends endless pages. `make` returns the services and the continuation token of the
+/// page with a number, from 0. Checks that the run fails with `words`, reads at most `most_pages` pages, and stays
+/// below the memory limit.
 #[track_caller]
 fn plan(
     api: Api,
@@ -32,7 +34,7 @@ fn plan(
     assert!(run.stderr.contains("GET /v1/"), "the request is named: {}", run.stderr);
 }
 
-/// Returns a page of this many services.
+/// Returns the JSON text of a page with this number of services.
 fn full(services: usize, carried: &str) -> String {
     (0..services).map(|n| service(n, &format!("Desk {n}"), "x", carried)).collect::<Vec<_>>().join(",")
 }
@@ -63,7 +65,7 @@ on_both_apis! {
     }
 
     fn pages_that_expand_in_memory_are_an_error(api: Api) {
-        // An object of seven bytes takes hundreds of them in memory.
+        // A JSON object of seven bytes takes hundreds of bytes in memory.
         let carried = vec![r#"{"a":0}"#; 50_000].join(",");
         let services = full(1, &carried);
         let words = ["the list takes more than 1024 MB of memory"];

@@ -1,4 +1,5 @@
-//! Integers that a float can't hold are compared and sent exactly, or not written at all.
+//! Tests that integers that a floating-point number can't represent are compared and sent exactly, or not written at
+//! all.
 
 use amigops::model::Api;
 
@@ -7,7 +8,7 @@ use super::{json, lists_services, page, service, start_hostile_proxy};
 use crate::harness::{self, EMPTY, Lab};
 use crate::on_both_apis;
 
-/// The manifest of a service whose model has this seed.
+/// Returns the manifest of a service whose model preference has the parameter `seed` with this value.
 fn manifest(seed: &str) -> String {
     let preferences = format!("{{EngageUser: {{llm_name: gpt, params: {{seed: {seed}}}}}}}");
     let sets = format!(

@@ -1,5 +1,5 @@
-//! Servers that send too much, too slowly, or invalid data: every run ends in bounded memory, with an error that names
-//! the limit.
+//! Tests of servers that send too much data, send data too slowly, or send invalid data. Every run must end, with
+//! limited memory and an error that names the limit.
 
 mod bodies;
 mod conversations;
@@ -16,7 +16,7 @@ use amigops::model::Api;
 use self::server::{Hostile, Reply, Request, json};
 use crate::harness::{Lab, Run};
 
-/// The time limit of each run.
+/// The maximum duration of each run.
 const LONGEST: Duration = Duration::from_secs(100);
 
 /// A finished run, with its peak memory if the system reports it.
@@ -58,14 +58,14 @@ fn lists_services(request: &Request) -> bool {
     request.method == "GET" && (path.ends_with("/service/") || path.ends_with("/services"))
 }
 
-/// Returns an owned service as either API returns it, with these fields in its version set.
+/// Returns the JSON of an owned service that both APIs could return, with these fields in its version set.
 fn service(number: usize, name: &str, description: &str, carried: &str) -> String {
     format!(
         r#"{{"id":"{number:024x}","name":"{name}","description":"{description}","is_active":true,"agent_id":"a","service_hierarchical_state_machine_id":"g","context_graph_id":"g","tags":[{{"key":"managed_by","value":"amigops"}}],"keyterms":[],"version_sets":{{"release":{{"agent_version_number":1,"llm_model_preferences":{{}},"carried":[{carried}]}}}}}}"#
     )
 }
 
-/// Returns a page of services, with the continuation token of the next one.
+/// Returns a response with a page of services, and with the continuation token of the next page.
 fn page(api: Api, services: &str, token: Option<&str>) -> Option<Reply> {
     let key = match api {
         Api::Classic => "services",

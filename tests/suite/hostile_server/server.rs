@@ -11,13 +11,13 @@ pub(super) struct Request {
     pub(super) method: String,
     /// The path with its query.
     pub(super) target: String,
-    /// The head as received, without the body.
+    /// The request line and the headers, as received.
     pub(super) head: String,
     pub(super) body: Vec<u8>,
 }
 
 impl Request {
-    /// Returns the value of a header, or an empty string.
+    /// Returns the value of a header, or an empty string if the request does not have it.
     pub(super) fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
         lines
@@ -30,11 +30,12 @@ impl Request {
 
 /// An answer of the proxy itself.
 pub(super) enum Reply {
-    /// A status, header lines and a body.
+    /// A complete response: a status, header lines and a body.
     Whole(u16, Vec<String>, Vec<u8>),
-    /// A successful response whose body repeats a piece, each after a pause, until the client disconnects.
+    /// A successful response whose body begins with `first` and never ends. After each pause, `piece` is sent again,
+    /// until the client disconnects.
     Endless { first: Vec<u8>, piece: Vec<u8>, pause: Duration },
-    /// These bytes, then the end of the connection.
+    /// These bytes, sent as they are. After them, the connection is closed.
     Raw(Vec<u8>),
 }
 
@@ -51,7 +52,7 @@ pub(super) fn json(body: impl Into<Vec<u8>>) -> Option<Reply> {
 
 type Handler = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
 
-/// The proxy. Its threads end with the test's process.
+/// A running proxy. Its threads end when the test's process ends.
 pub(super) struct Hostile {
     pub(super) url: String,
     answered: Arc<AtomicUsize>,

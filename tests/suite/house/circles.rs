@@ -1,7 +1,7 @@
 //! Finds circles between files: files that import each other, directly or through other files.
 //!
-//! A path counts for the file that defines the item, not for a module that re-exports it. A module's own file and the
-//! files below it may import each other: the module is their public face.
+//! If a path leads to a re-exported item, it counts as an import of the file that defines the item. The file of a
+//! module and the files below the module may import each other, because the module re-exports their items.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use super::Source;
 use super::source::{Import, Token, imports, routes, tokens, without_tests};
 
-/// The most re-exports that a path is followed through.
+/// The maximum number of re-exports that are followed to find the file that defines an item.
 const MAX_REEXPORTS: usize = 5;
 
 /// A module, by its path from the crate's root.
@@ -93,7 +93,8 @@ impl Crate {
         Some(reexported().unwrap_or_else(|| module.to_vec()))
     }
 
-    /// Returns a path of a `use` declaration from the crate's root. Returns none for other crates.
+    /// Converts a path of a `use` declaration in `module` to a path from the crate's root. Returns `None` if the path
+    /// leads to another crate.
     fn absolute(&self, module: &[String], path: &[String]) -> Option<Vec<String>> {
         let supers = path.iter().take_while(|segment| *segment == "super").count();
         let target = match path.first()?.as_str() {

@@ -1,9 +1,9 @@
-//! Finds content that is allowed in no file: unfinished work, ignored tests, long files, and started processes.
+//! Finds content that no file may have: unfinished work, ignored tests, too many lines, and code that starts processes.
 
 use super::source::{Token, tokens};
 use super::{LONG_FILES, MAX_FILE_LINES, PROCESS_FILES, PROCESS_NAMES};
 
-/// Returns the content of a file that is allowed nowhere.
+/// Returns a message for each part of a file that is not allowed in any file.
 pub(super) fn content_violations(name: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     if !text.starts_with("//!") {
@@ -46,7 +46,7 @@ pub(super) fn process_violations(name: &str, text: &str) -> Vec<String> {
             group.filter(|token| token.text != ",").any(|token| !PROCESS_NAMES.contains(&token.text.as_str()))
         }
         ("process", "::") => !PROCESS_NAMES.contains(&word(i + 2)),
-        // The module itself, as the last part of a path.
+        // The path ends with the module `process` itself, as in `use std::process;`.
         ("process", ";" | "," | "}" | "as") => i > 0 && matches!(word(i - 1), "::" | "{" | ","),
         ("std", "::") => word(i + 2) == "*",
         _ => false,

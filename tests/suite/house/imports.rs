@@ -40,12 +40,12 @@ fn module(name: &str) -> Vec<String> {
     path.split('/').filter(|part| *part != "mod").map(str::to_owned).collect()
 }
 
-/// Returns true if a file is this one, or is below this directory.
+/// Returns true if the file `name` is the file `tests`, or if `tests` is a directory that contains the file.
 fn belongs(name: &str, tests: &str) -> bool {
     name == tests || (tests.ends_with('/') && name.starts_with(tests))
 }
 
-/// Returns the reason why a room must not use this path.
+/// Returns the reason why a room must not use this path, or `None` if it may use the path.
 fn refusal(room: &str, allowed: Imports, route: &Route) -> Option<String> {
     match route.segments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["std", module, ..] if PURE.contains(&room) && IMPURE_MODULES.contains(module) => {
@@ -62,7 +62,7 @@ fn refusal(room: &str, allowed: Imports, route: &Route) -> Option<String> {
     }
 }
 
-/// The checks are effective: they find violations that are planted.
+/// Tests the checks themselves: they must find violations in prepared texts.
 #[test]
 fn planted_imports_are_found() {
     let cases: &[(&str, &str, &str)] = &[

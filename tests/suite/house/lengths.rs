@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::source::{Token, closing, tokens};
 
-/// The most lines of code in a function, with its signature. Comments and the lines of a long text don't count.
+/// The maximum number of lines of code in a function, including its signature. Comments and the lines of multi-line
+/// strings don't count.
 const MAX_LINES: usize = 60;
-/// The most parameters of a function, without `self`.
+/// The maximum number of parameters of a function, without `self`.
 const MAX_PARAMETERS: usize = 5;
 
 /// Returns the functions of a file that break a limit.
@@ -41,7 +42,7 @@ fn parameters_at(tokens: &[Token], start: usize) -> Option<usize> {
     for (i, token) in tokens.iter().enumerate().skip(start) {
         match token.text.as_str() {
             "<" => depth += 1,
-            // The `>` of `->` closes nothing.
+            // The `>` of `->` does not close a list of generic parameters.
             ">" if tokens[i - 1].text != "-" => depth = depth.saturating_sub(1),
             "(" if depth == 0 => return Some(i),
             "{" | ";" => return None,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Source;
 use super::source::{Token, tokens, without_tests};
 
-/// Returns the names that types of several rooms have, each with its rooms. A room is a folder or file directly below
-/// `src`; the emulator is one room.
+/// Returns the names that public types of several rooms share, each with the rooms. A room is a folder or file directly
+/// below `src`; the emulator is one room.
 pub(super) fn find_shared_names(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     let mut rooms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources {

@@ -19,7 +19,7 @@ const PHRASES: &[(&str, &str)] = &[
 /// people, too.
 const PEOPLE: &[&str] = &["nobody", "somebody", "whoever"];
 
-/// Beginnings of comments that say nothing yet, each with what to write instead.
+/// Phrases that no doc comment may begin with, each with what to write instead.
 const BEGINNINGS: &[(&str, &str)] = &[
     ("Imports nothing of ours", "nothing: the table in `src/lib.rs` says it"),
     ("May import", "nothing: the table in `src/lib.rs` says it"),

@@ -16,7 +16,7 @@ pub(super) struct Route {
     pub(super) line: usize,
 }
 
-/// Returns a source file without comments, strings and character literals.
+/// Splits a source file into tokens. Comments, strings and character literals are left out.
 pub(super) fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
@@ -147,13 +147,14 @@ impl<'a> Walker<'a> {
         self.found.push(Route { segments, line });
     }
 
-    /// Returns true if a path can continue here: not at the `<` of `a::<T>`.
+    /// Returns true if a path can continue with the token at this index. A path like `a::<T>` ends before the `<`.
     fn is_segment(&self, i: usize) -> bool {
         let text = self.text(i);
         matches!(text, "{" | "*") || text.starts_with(is_word)
     }
 
-    /// Follows a path, or each path of a group, that begins with `base`. Returns the position after it.
+    /// Follows a path that begins with `base`, or each path of a group in braces. Returns the position after the path
+    /// or group.
     fn walk(&mut self, mut base: Vec<String>, i: usize) -> usize {
         let goes_on = self.text(i + 1) == "::";
         match self.text(i) {
@@ -234,7 +235,7 @@ fn item_end(tokens: &[Token], start: usize) -> usize {
     while text(i) == "#" && text(i + 1) == "[" {
         i = closing(tokens, i + 1) + 1;
     }
-    // A field, a variant or an arm ends with a comma; an item doesn't.
+    // A field, an enum variant or a match arm ends with a comma, but an item such as a function does not.
     let is_item = matches!(
         text(i),
         "pub"
@@ -263,7 +264,7 @@ fn item_end(tokens: &[Token], start: usize) -> usize {
     i
 }
 
-/// Returns the position of the bracket that closes the one at `open`.
+/// Returns the position of the bracket that closes the bracket at `open`.
 pub(super) fn closing(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0_usize;
     for (i, token) in tokens.iter().enumerate().skip(open) {
@@ -303,7 +304,8 @@ pub(super) fn imports(tokens: &[Token]) -> Vec<Import> {
     found
 }
 
-/// Collects the imports of a path or a group that begins with `base`. Returns the position after it.
+/// Collects the imports of a path that begins with `base`, or of a group in braces. Returns the position after the path
+/// or group.
 fn collect_imports(tokens: &[Token], mut i: usize, base: &[String], found: &mut Vec<Import>) -> usize {
     let text = |i: usize| tokens.get(i).map_or("", |token: &Token| token.text.as_str());
     let mut path = base.to_vec();

@@ -1,4 +1,4 @@
-//! A list that changes between two of its pages, over real HTTP.
+//! Tests of a list of services that changes while the binary reads its pages, over real HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::harness::{Lab, WORKSPACE, is_create, service};
 /// The number of services on a page.
 const PAGE: u32 = 20;
 
-/// Returns more services than fit on a page, and a manifest for each but the first.
+/// Returns `count` services for a seed, and the manifests of all services except the first one.
 fn desks(count: usize) -> (Vec<String>, Vec<String>) {
     let name = |number| format!("Desk {number:02}");
     let services = (0..count).map(|number| seeded(&name(number), "")).collect();
@@ -27,7 +27,7 @@ fn lab(services: &[String], manifests: &[String]) -> Lab {
     lab
 }
 
-/// Deletes a service when the second page of the list is asked for, the first time.
+/// Deletes a service just before the server answers the first request for the second page of the list.
 fn delete_before_the_second_page(lab: &Lab, name: &'static str) {
     let (server, done) = (Arc::downgrade(&lab.server), AtomicBool::new(false));
     lab.before(move |request| {
@@ -49,7 +49,7 @@ fn delete_before_the_second_page(lab: &Lab, name: &'static str) {
 #[test]
 fn a_deletion_between_pages_does_not_hide_the_service_to_rename() {
     let (services, mut manifests) = desks(25);
-    // The first of the second page.
+    // Desk 20 is the first service on the second page.
     let old = service("Desk 20", "");
     manifests.retain(|manifest| manifest != &old);
     manifests.push(service("Front Desk", "lifecycle: {renamed_from: Desk 20}\n"));
@@ -71,7 +71,7 @@ fn a_deletion_between_pages_does_not_duplicate_a_declared_service() {
     let run = lab.run(&["plan", "--detailed-exitcode"]);
     lab.remove_hooks();
     assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
-    // One refused request tells how large a page may be; the list that shifted is read again.
+    // The answer to one refused request shows the maximum page size. The list that has changed is read again.
     assert_eq!((pages_read(&lab), reads_by_id(&lab)), (1 + 2 + 2, 1), "{:#?}", lab.server.requests());
 }
 
@@ -91,8 +91,8 @@ fn a_retried_create_is_not_repeated_when_the_list_shifts() {
                 body: "{\"detail\": \"it is done, and nobody hears of it\"}".to_owned(),
             });
         }
-        // Both looks after the create begin with a list whose second page has lost the new service: the total
-        // differs from that of the first page.
+        // After the create, the run checks twice whether it was applied. Each check begins with a list whose second
+        // page lacks the new service, so that its total differs from that of the first page.
         let is_second = is_list(request) && request.path.contains("continuation_token=");
         let hides = is_lost.load(Ordering::SeqCst) && is_second && hidden.fetch_add(1, Ordering::SeqCst) < 2;
         hides.then(|| Fault::Hide { service: "New Desk".to_owned() })

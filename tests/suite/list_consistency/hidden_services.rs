@@ -1,5 +1,5 @@
-//! Hides each service in each reading of an apply, and in some pairs of readings. Nothing is duplicated, replaced or
-//! retired wrongly, and the next run converges.
+//! Tests that hide each service in each reading of the list during an apply, and in some pairs of readings. Nothing may
+//! be duplicated, replaced or retired wrongly, and the next run must converge.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,12 +15,12 @@ use crate::on_both_apis;
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "1"];
 
-/// A project to apply, and its flags.
+/// A lab with a project to apply, and additional flags of the apply.
 struct Situation {
     name: &'static str,
     lab: fn(Api) -> Lab,
     more: &'static [&'static str],
-    /// The request whose answer is lost, the first time.
+    /// A function that returns true for the kind of request whose answer is lost once. `None` loses no answer.
     lost: Option<fn(&RequestInfo) -> bool>,
 }
 
@@ -136,15 +136,15 @@ fn stop_at(lab: &Lab, kind: fn(&RequestInfo) -> bool) {
     lab.remove_hooks();
 }
 
-/// Id, name, and true if the service is active.
+/// The id and the name of a service, and true if the service is active.
 type Row = (String, String, bool);
 
 fn rows(lab: &Lab) -> Vec<Row> {
     lab.services().into_iter().map(|service| (service.id, service.name, service.is_active)).collect()
 }
 
-/// Runs once, with one service hidden in some readings. Returns the exit code, the output, and the number of
-/// readings.
+/// Runs an apply during which one service is hidden in some readings of the list. Returns the exit code, the output,
+/// and the number of readings.
 fn run(lab: &Lab, situation: &Situation, hidden: Option<(&str, &[usize])>) -> (Option<i32>, String, usize) {
     let readings = Arc::new(AtomicUsize::new(0));
     let (count, lost) = (Arc::clone(&readings), situation.lost);
@@ -170,7 +170,8 @@ fn run(lab: &Lab, situation: &Situation, hidden: Option<(&str, &[usize])>) -> (O
     (run.code, format!("{}\n{}", run.stdout, run.stderr), readings.load(Ordering::SeqCst))
 }
 
-/// Runs without hiding. Returns every service that ever existed, the number of readings, and the final state.
+/// Runs an apply without hiding a service. Returns the ids of all services that ever existed, the number of readings,
+/// and the final state.
 fn run_without_hiding(api: Api, situation: &Situation) -> (BTreeSet<String>, usize, Vec<Row>, Vec<String>) {
     let lab = (situation.lab)(api);
     let ids: Arc<Mutex<BTreeSet<String>>> = Arc::default();
@@ -225,7 +226,7 @@ fn hide_each_service_in_each_reading(api: Api) {
         let end = (rows, state);
         for id in &ids {
             let one = (1..=readings).map(|reading| vec![reading]);
-            // Two that follow each other may be all that a decision rests on.
+            // A decision may depend on only two readings, so pairs of readings are tested, too.
             let two = (3..=readings).map(|reading| vec![reading - 2, reading]);
             for hidden in one.chain(two) {
                 cases += 1;
@@ -246,7 +247,8 @@ on_both_apis! {
     }
 }
 
-/// No reading shows a service that the key has no access to. The server refuses a second active one of its name.
+/// The API key has no access to an active service, so no reading shows that service. The server refuses a second active
+/// service with its name, and the error must mention this possible reason.
 #[test]
 fn a_service_invisible_to_the_key_is_mentioned_when_its_name_is_refused() {
     let key = "    api_keys: [{id: key-id, key: s3cret-key, user: user-1, hidden_services: [Desk]}]\n";

@@ -1,4 +1,5 @@
-//! Lists of services that change while they are read. No create, replacement or retirement relies on one reading.
+//! Tests of lists of services that change while they are read. No create, replacement or retirement may rely on a
+//! single reading.
 
 mod between_pages;
 mod hidden_services;
@@ -9,7 +10,7 @@ use amigops_emulator::RequestInfo;
 
 use crate::harness::{Lab, RequestPath};
 
-/// Returns an owned service for a seed.
+/// Returns the seed's lines for an owned service.
 fn seeded(name: &str, more: &str) -> String {
     format!(
         "      - {{name: {name}, description: The {name}, agent: One, context_graph: Flow, tags: {{managed_by: amigops}}{more}}}\n"
@@ -26,13 +27,14 @@ fn is_list(request: &RequestInfo) -> bool {
     request.method == "GET" && request.path.is_list_of_services()
 }
 
-/// Returns the number of pages of services read so far.
+/// Returns the number of requests for pages of the list of all services so far.
 fn pages_read(lab: &Lab) -> usize {
     let requests = lab.server.requests();
     requests.iter().filter(|record| record.method == "GET" && record.path.is_list_of_services()).count()
 }
 
-/// Returns the number of requests for services by id: each reads one on Platform, up to 20 on Classic.
+/// Returns the number of requests for services by id so far. One request reads one service on Platform, and up to 20 on
+/// Classic.
 fn reads_by_id(lab: &Lab) -> usize {
     let is_by_id = |path: &str| match lab.api {
         Api::Classic => path.contains("/service/?id="),

@@ -1,4 +1,4 @@
-//! Read-only commands when one reading hides a service, and which commands read twice.
+//! Tests of read-only commands if one reading of the list hides a service, and of which commands read the list twice.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,7 +16,7 @@ fn lab_with_two_services(api: Api) -> Lab {
     lab
 }
 
-/// Hides a service in the reading with this number.
+/// Hides a service in the reading of the list with this number, counted from 1.
 fn hide(lab: &Lab, service: &'static str, reading: usize) {
     let readings = AtomicUsize::new(0);
     lab.before(move |request| {

@@ -1,4 +1,4 @@
-//! One manifest for both APIs: overlays contain the keys that only one API has.
+//! Tests of one manifest for both APIs: overlays contain the keys that only one API has.
 
 use std::path::{Path, PathBuf};
 
@@ -66,10 +66,10 @@ fn document_without_overlay_must_fit_every_api() {
         by_id("6618791275530b73714e9d18")
     );
     assert_eq!(codes(&overlaid), Vec::<String>::new());
-    // Reported once, although both APIs refuse it.
+    // The problem must be reported only once, although both APIs refuse the key.
     assert_eq!(codes(&format!("{SERVICE}colour: x\n")), ["AG012 4:1"]);
     assert_eq!(codes(&format!("{SERVICE}tags: {{a-b: x}}\n")), ["AG021 4:8"]);
-    // A dependency that only an overlay has.
+    // The circle contains a dependency that only an overlay declares.
     let circle = format!(
         "{SERVICE}environments: {{new: {{depends_on: [B]}}}}\n---\nservice: B\nagent: X\ncontext_graph: Y\ndepends_on: [A]\n"
     );
@@ -121,7 +121,7 @@ fn settings_of_defaults_and_overlays_are_merged() {
         let places: Vec<_> = service.setting_places.values().map(ToString::to_string).collect();
         (Value::Object(service.settings), places)
     };
-    // A null over a default takes the default away, and nothing else.
+    // A null in the document removes the default, but does not remove the live value.
     assert_eq!(
         of("s"),
         (
@@ -135,7 +135,8 @@ fn settings_of_defaults_and_overlays_are_merged() {
     );
 }
 
-/// A copy of an example in which one environment is on the Platform API.
+/// Copies an example and replaces the text `from` in `amigops.yaml` with `to`, so that one environment is on the
+/// Platform API.
 fn switched(example: &str, from: &str, to: &str) -> (tempfile::TempDir, PathBuf) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
     let copy = tempfile::tempdir().expect("a directory can be made");

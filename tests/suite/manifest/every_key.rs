@@ -1,4 +1,4 @@
-//! Every key of a service, and its value in the desired state.
+//! Tests every key of a service: the value that the loader puts into the desired state.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use amigops::manifest::{self, Allowlist, LoadOptions, Loaded, Problems, ProjectSource, Validation};
 use amigops::model::DesiredService;
 
-/// The smallest project file.
+/// The smallest valid `amigops.yaml`, with one environment in a sandbox.
 pub(crate) const PROJECT: &str = "\
 version: 1
 manifests: [services/**/*.yaml]
@@ -30,7 +30,7 @@ unmanaged_version_sets: [\"personal-*\"]
 guardrails: {require_pins: [release]}
 ";
 
-/// A project whose only environment is on the Platform API.
+/// An `amigops.yaml` whose only environment is on the Platform API.
 pub(crate) const PLATFORM: &str = "\
 version: 1
 manifests: [services/**/*.yaml]
@@ -40,15 +40,15 @@ unmanaged_version_sets: [\"personal-*\"]
 guardrails: {require_pins: [release]}
 ";
 
-/// A valid service.
+/// A valid manifest of three lines.
 pub(crate) const SERVICE: &str = "service: A\nagent: Greeter\ncontext_graph: Onboarding\n";
 
-/// Loads the project in a directory; without a name, for the default environment.
+/// Loads the project in a directory for this environment. `None` means the default environment.
 pub(crate) fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> {
     manifest::load(&LoadOptions::new(ProjectSource::WorkingDirectory(root), environment))
 }
 
-/// Validates these files of the project in a directory; without paths, all of them.
+/// Validates these files of the project in a directory. Without paths, validates all files.
 pub(crate) fn validate(root: &Path, paths: &[PathBuf]) -> Validation {
     let options = LoadOptions::new(ProjectSource::WorkingDirectory(root), None);
     manifest::validate(&options, paths, &Allowlist::default())
@@ -110,8 +110,8 @@ impl Case {
     }
 }
 
-/// Appends lines to a valid service (which has 3 lines) on the Platform API, and expects these problems, given as
-/// `CODE line:column`.
+/// Appends lines to [`SERVICE`], which has three lines, and loads it on the Platform API. Checks that exactly these
+/// problems are reported, given as `CODE line:column`.
 fn expect_on_platform(addition: &str, expected: &[&str]) {
     let case = Case::platform(&format!("{SERVICE}{addition}"));
     let found: Vec<String> =
@@ -120,7 +120,7 @@ fn expect_on_platform(addition: &str, expected: &[&str]) {
     assert_eq!(found, expected, "after\n{addition}\n{words:#?}");
 }
 
-/// Loads a valid service with these additional lines on the Platform API.
+/// Appends lines to [`SERVICE`], loads it on the Platform API, and returns the service.
 fn on_platform(addition: &str) -> DesiredService {
     let mut loaded = Case::platform(&format!("{SERVICE}{addition}")).loaded();
     loaded.desired.services.remove("A").expect("it is declared")
@@ -130,7 +130,7 @@ fn coded(one: &manifest::Diagnostic) -> String {
     format!("{} {}", one.code, one.location)
 }
 
-/// Returns the problems with their messages and labels.
+/// Returns one line for each problem, with its code, location, message and label.
 pub(crate) fn listed(problems: &Problems) -> Vec<String> {
     problems
         .diagnostics

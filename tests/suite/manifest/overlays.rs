@@ -1,4 +1,4 @@
-//! Merging `defaults` ← document ← overlay by JSON Merge Patch (RFC 7396).
+//! Tests of the merge of `defaults`, document and overlay, in this order, by JSON Merge Patch (RFC 7396).
 
 use std::collections::BTreeMap;
 
@@ -78,10 +78,10 @@ fn every_environment_is_checked_without_duplicate_problems() {
     let document =
         format!("{SERVICE}colour: x\nenvironments: {{production: {{active: 1}}, sandbox: {{}}}}\n");
     assert_eq!(codes(&document), ["AG012 4:1", "AG010 5:37"]);
-    // A key that the document lacks may be in every overlay.
+    // A required key may be missing in the document if every overlay has it.
     let document = "service: A\nenvironments:\n  production: {agent: X, context_graph: Y}\n  sandbox: {agent: X, context_graph: Z}\n";
     assert_eq!(codes(document), Vec::<String>::new());
-    // A cycle that only production has.
+    // Only the environment `production` has this cycle.
     let document = format!(
         "{SERVICE}environments: {{production: {{depends_on: [B]}}}}\n---\nservice: B\nagent: X\ncontext_graph: Y\ndepends_on: [A]\n"
     );

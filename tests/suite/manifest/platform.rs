@@ -1,4 +1,4 @@
-//! Limits, ids, tags, retirement and smoke tests of services on the Platform API.
+//! Tests of limits, ids, tags, retirement and smoke tests of services on the Platform API.
 
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ fn unsupported_smoke_tests_are_skipped() {
     }
     expect("version_sets: {}\nsmoke: [{version_set: dev, say: x}]\n", &["AG035 5:23", "AG036 5:23"]);
     expect("smoke: [{say: ~}]\n", &["AG014 4:10"]);
-    // On Classic they are held.
+    // On Classic, these smoke tests are run, so there is no warning.
     let case = Case::service(&format!("{SERVICE}smoke: [{{version_set: dev}}, {{expect: a}}]\n"));
     assert_eq!(case.codes(), Vec::<String>::new());
     assert_eq!(case.loaded().desired.services["A"].smoke.len(), 2);

@@ -1,11 +1,12 @@
-//! Broken manifests, with the code and location of every problem in them.
+//! Tests of broken manifests: the code and the location of every problem in them.
 
 #[cfg(unix)]
 use std::os::unix::fs::symlink;
 
 use super::{Case, PROJECT, SERVICE, listed};
 
-/// Appends lines to a valid service (which has 3 lines), and expects these problems, given as `CODE line:column`.
+/// Appends lines to [`SERVICE`], which has three lines. Checks that exactly these problems are reported, given as `CODE
+/// line:column`.
 fn expect(addition: &str, expected: &[&str]) {
     expect_document(&format!("{SERVICE}{addition}"), expected);
 }

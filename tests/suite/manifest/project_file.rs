@@ -1,4 +1,4 @@
-//! `amigops.yaml`: its keys, and the problems that are reported in it.
+//! Tests of `amigops.yaml`: its keys, and the problems that are reported in it.
 
 use std::collections::BTreeMap;
 
@@ -142,7 +142,8 @@ fn every_key_of_a_remote_environment_is_loaded() {
     );
 }
 
-/// Returns the problems of a project file with `version` and `manifests` (lines 1 and 2) and these further lines.
+/// Returns the codes and locations of the problems of an `amigops.yaml` with `version`, `manifests` (lines 1 and 2),
+/// and the lines in `rest`.
 fn codes(rest: &str) -> Vec<String> {
     let text = format!("version: 1\nmanifests: [services/*.yaml]\n{rest}");
     let case = Case::new(&[("amigops.yaml", &text), ("services/a.yaml", SERVICE)]);
@@ -290,7 +291,8 @@ fn root_is_found_upwards() {
     assert_eq!(unknown.diagnostics[0].code.as_str(), "AG050");
 }
 
-/// Editors and operating systems write such files beside the ones they belong to.
+/// Editors and operating systems write hidden files, such as `.#a.yaml`, beside manifests. These files must not be
+/// loaded.
 #[test]
 fn hidden_files_are_manifests_only_if_a_pattern_names_the_dot() {
     let case = Case::service(SERVICE);

@@ -1,4 +1,4 @@
-//! Random files: the loader and the renderer never fail, whatever a file contains.
+//! Tests with random files: the loader and the renderer never panic, whatever a file contains.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ smoke: [{say: hello}]
 environments: {live: {voice_config: {tts_config: {voice: ~}}}}
 "#;
 
-/// The time limit of one load. Generous, for a busy machine; the documents have a few kilobytes at most.
+/// The maximum duration of one load. The documents have only a few kilobytes, but the machine may be busy.
 const LONGEST: Duration = Duration::from_secs(10);
 
 fn check_loading_does_not_fail(project: &[u8], manifest: &[u8]) {
@@ -64,7 +64,7 @@ fn check_loading_does_not_fail(project: &[u8], manifest: &[u8]) {
     assert!(begun.elapsed() < LONGEST, "{:?}", begun.elapsed());
 }
 
-/// A piece of YAML that is likely to cause errors.
+/// Generates pieces of YAML that are likely to cause errors.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("[".to_owned()),
@@ -186,7 +186,7 @@ proptest! {
     }
 }
 
-// Fewer cases, because each writes many files.
+// These tests have fewer cases, because each case writes many files.
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -196,7 +196,7 @@ proptest! {
         for (project, valid) in [(PROJECT, VALID), (PLATFORM, VALID_ON_PLATFORM)] {
             check_loading_does_not_fail(project.as_bytes(), text.as_bytes());
             check_loading_does_not_fail(text.as_bytes(), valid.as_bytes());
-            // The subtree under each known key.
+            // The random tree is also loaded as the value of a known key.
             let keys = ["version_sets", "tags", "voice_config", "lifecycle", "smoke", "environments", "agent"];
             for (index, (unknown, tree)) in top.iter().enumerate() {
                 let key = keys.get((index + unknown.len()) % keys.len()).unwrap_or(&"tags");

@@ -1,4 +1,4 @@
-//! The rendering of problems in rustc's style, safe for any terminal.
+//! Tests of how problems are rendered: in the style of rustc, and without characters that could affect a terminal.
 
 use amigops::report::diagnostics::render_problems;
 
@@ -8,7 +8,7 @@ fn shown(case: &Case) -> String {
     render_problems(&case.problems(), false)
 }
 
-/// Renders the problems of a valid service (3 lines) with these additional lines.
+/// Appends lines to [`SERVICE`], which has three lines, and renders the problems.
 fn service(addition: &str) -> String {
     shown(&Case::service(&format!("{SERVICE}{addition}")))
 }

@@ -1,4 +1,4 @@
-//! Platform settings: the values of each kind of field, the effect of nulls, and the loaded result.
+//! Tests of Platform settings: the values of each kind of field, the effect of nulls, and the loaded result.
 
 use amigops::model::Place;
 use amigops::model::settings::{self, Kind, SERVICE, SettingField};
@@ -83,7 +83,8 @@ fn every_control_of_a_preference_is_loaded() {
     assert_eq!(controls(all).flatten().map(Value::Object), Some(expected));
 }
 
-/// Checks valid and invalid values of the field whose name ends `before`. Each invalid value has its code.
+/// Checks valid and invalid values of a field. A value is put between the texts `before` and `after`. Each invalid
+/// value comes with the code of its problem.
 fn table(before: &str, after: &str, good: &[&str], bad: &[(&str, &str)]) {
     for value in good {
         expect(&format!("{before}{value}{after}\n"), &[]);
@@ -165,7 +166,7 @@ fn values_of_voice_settings_are_checked() {
             ("x", "AG018"),
             ("\"\"", "AG018"),
             ("\"+1234567890123456\"", "AG018"),
-            // The API accepts these, so they are warnings.
+            // The API accepts these two values, so their problems are only warnings.
             ("\"4321\"", "AG037"),
             ("\"+1 202 555\"", "AG037"),
             ("+12025550100", "AG010"),
@@ -210,7 +211,7 @@ fn values_of_controls_are_checked() {
     );
 }
 
-/// Returns every field of the tables at every depth, as `path → field`.
+/// Returns the path and the definition of each field in the tables of settings, at every depth.
 fn every_field(
     fields: &'static [SettingField],
     path: &[String],
@@ -230,7 +231,7 @@ fn every_field(
     found
 }
 
-/// Nests a value in a mapping for each part of the path, on one line.
+/// Returns YAML on one line in which the value is at this path. Each part of the path is a key of a nested mapping.
 fn nested(path: &[String], value: &str) -> String {
     let (first, rest) = path.split_first().expect("a path has parts");
     let inner = rest.iter().rev().fold(value.to_owned(), |value, part| format!("{{{part}: {value}}}"));
@@ -267,7 +268,7 @@ fn unknown_keys_are_reported_at_every_depth() {
     expect("escalation_policy: {risk_scorer: {kind: hangup}}\n", &["AG012 4:35"]);
     let controls = "version_sets: {d: {llm_model_preferences: {E: {llm_name: aws_x, experience_controls: {max_tokens: 1}}}}}\n";
     expect(controls, &["AG012 4:87"]);
-    // One level too high or too low.
+    // These keys are one level too high or too low.
     expect("forward_call_enabled: true\n", &["AG012 4:1"]);
     expect("experience_controls: {}\n", &["AG012 4:1"]);
     expect("version_sets: {d: {experience_controls: {}}}\n", &["AG012 4:20"]);

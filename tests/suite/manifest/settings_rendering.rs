@@ -1,10 +1,10 @@
-//! The rendering of problems in Platform settings.
+//! Tests of how problems in Platform settings are rendered.
 
 use amigops::report::diagnostics::{render, render_problems};
 
 use super::{Case, SERVICE};
 
-/// Renders the problems of a valid service (3 lines) with these additional lines, on the Platform API.
+/// Appends lines to [`SERVICE`], which has three lines, loads it on the Platform API, and renders the problems.
 fn shown(addition: &str) -> String {
     match Case::platform(&format!("{SERVICE}{addition}")).load() {
         Ok(loaded) => render(&loaded.warnings, &loaded.sources, false),

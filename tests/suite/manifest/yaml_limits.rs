@@ -1,4 +1,4 @@
-//! Limits of YAML files, and the accepted text encodings.
+//! Tests of the limits of YAML files, and of the accepted text encodings.
 
 use std::fmt::Write as _;
 

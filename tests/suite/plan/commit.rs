@@ -1,11 +1,11 @@
-//! The commit that a plan names: clean only if it holds every byte that was read.
+//! Tests of the commit that a plan names. The commit has no `+` only if it contains every byte that was read.
 
 use serde_json::Value;
 
 use crate::harness::{EMPTY, Lab, run_git, service};
 use crate::on_both_apis;
 
-/// Returns true if the plan says that its commit is not what was read.
+/// Returns true if the plan's commit has a `+`, which means that the files that were read differ from the commit.
 #[track_caller]
 fn is_marked(lab: &Lab) -> bool {
     let plan: Value = serde_json::from_str(&lab.run(&["plan", "--format", "json"]).expect(0).stdout).unwrap();

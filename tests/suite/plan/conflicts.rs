@@ -1,4 +1,4 @@
-//! The exit code of `plan --base` for a plan that an apply would refuse, in a pull request and after a merge.
+//! Tests of the exit code of `plan --base` if an apply would refuse the plan, in a pull request and after a merge.
 
 use amigops::model::Api;
 
@@ -14,7 +14,7 @@ fn plan(lab: &Lab, more: &[&str]) -> Run {
     lab.run_with(&[&["plan", "--base", "main"], more].concat(), &[("SOURCE_DATE_EPOCH", "1")])
 }
 
-/// Creates a lab whose branch changes a tag that was changed live, too.
+/// Creates a lab with a conflict: the branch and an operator have changed the same tag.
 fn conflicting(api: Api) -> Lab {
     let lab = branched(api);
     lab.manifests(&desk("platinum", "care"));
@@ -47,10 +47,11 @@ on_both_apis! {
         }
         plan(&lab, &["--detailed-exitcode"]).expect(3);
         plan(&lab, &["--detailed-exitcode", "--allow-conflicts"]).expect(2);
-        // The exit codes of `drift` and `graph` stay: they only show the differences.
+        // Conflicts do not change the exit codes of `drift` and `graph`, because these commands only show the
+        // differences.
         lab.run(&["drift", "--base", "main"]).expect(2);
         lab.run(&["graph", "--base", "main"]).expect(0);
-        // The flag only allows to look.
+        // `--allow-conflicts` allows only the plan. The apply needs `--overwrite-drift`.
         lab.run(&["apply", "plan.json"]).expect(3);
         lab.run(&["apply", "plan.json", "--overwrite-drift"]).expect(0);
         plan(&lab, &["--detailed-exitcode"]).expect(0);
@@ -78,7 +79,8 @@ on_both_apis! {
         assert_eq!(run.stderr, "");
     }
 
-    /// The workflow of docs/ci.md: a tag names the commit that was applied last.
+    /// Runs the workflow of docs/ci.md, in which a tag names the commit that was applied last. If the job of an older
+    /// commit runs again, its apply must be refused.
     fn after_a_merge_a_stale_checkout_is_refused(api: Api) {
         let lab = branched(api);
         lab.git(&["checkout", "-q", "main"]);
@@ -97,7 +99,7 @@ on_both_apis! {
         let run = lab.run(&args).expect(3);
         assert!(run.stderr.contains("this branch is behind"), "{}", run.stderr);
         lab.run(&["apply", "plan.json"]).expect(3);
-        // A change on the dashboard between two merges is a conflict only where the merge changes the same value.
+        // A change in the vendor's console between two merges is a conflict only if the merge changes the same value.
         lab.git(&["checkout", "-q", "main"]);
         lab.manifests(&desk("bronze", "care"));
         lab.commit();

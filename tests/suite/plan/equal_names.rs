@@ -1,4 +1,4 @@
-//! Names that look the same: normal forms, white space, and characters that can't be seen.
+//! Tests of names that look the same: Unicode normal forms, white space, and invisible characters.
 
 use crate::harness::{EMPTY, Lab, service};
 use crate::on_both_apis;
@@ -16,7 +16,7 @@ on_both_apis! {
         lab.run(&["drift"]).expect(0);
         lab.run(&["apply", "--auto-approve", "--prune"]).expect(0);
         assert_eq!(lab.writes().len(), before);
-        // A manifest in the other form declares the same service, too.
+        // A manifest with the name in the other normal form declares the same service.
         lab.manifests(&manifest.replace('é', "e\u{301}"));
         lab.run(&["plan", "--prune", "--detailed-exitcode"]).expect(0);
     }

@@ -1,4 +1,4 @@
-//! `plan --format html` with the real binary: the content policy, and the plan inside the page.
+//! Tests of `plan --format html` with the real binary: the content security policy, and the plan in the page.
 
 use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 
@@ -23,7 +23,7 @@ context_graph: Coaching Flow
 lifecycle: {on_agent_change: replace}
 ";
 
-/// SHA-256 in Base64, as policies of pages have it.
+/// Returns the SHA-256 of a text in Base64, as a content security policy contains it.
 fn hash(text: &str) -> String {
     let suite = TLS13_AES_128_GCM_SHA256.tls13().expect("it is of TLS 1.3");
     let digest = suite.common.hash_provider.hash(text.as_bytes());
@@ -39,7 +39,7 @@ fn hash(text: &str) -> String {
     out
 }
 
-/// Returns the text between two strings that each occur once.
+/// Returns the text between `begin`, which must occur only once, and `end`.
 #[track_caller]
 fn between<'a>(page: &'a str, begin: &str, end: &str) -> &'a str {
     let (_, rest) = page.split_once(begin).unwrap_or_else(|| panic!("no {begin}"));
@@ -59,7 +59,7 @@ on_both_apis! {
         lab.manifests(MANIFESTS);
         let page = lab.run(&["plan", "--format", "html", "--detailed-exitcode"]).expect(2).stdout;
         assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">") && page.ends_with("</html>\n"));
-        // Lines that CI systems would obey are the same to a reader, and nothing to them.
+        // Lines that a CI system would execute as commands are escaped. A reader sees them unchanged.
         let said = "Coaches members.\n&#58;:add-mask::coach\n&#35;&#35;[error]of &lt;all&gt; kinds";
         assert!(page.contains(said), "{page}");
         let policy = between(&page, "<meta http-equiv=\"Content-Security-Policy\" content=\"", "\"");

@@ -1,4 +1,4 @@
-//! `plan` with the real binary: three-way comparison, reports, and the look-up of versions.
+//! Tests of `plan` with the real binary: three-way comparison, reports, and the look-up of versions.
 
 mod commit;
 mod conflicts;

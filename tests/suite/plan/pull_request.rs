@@ -1,4 +1,4 @@
-//! Reports for pull requests: the plan as Markdown, and its steps as a graph.
+//! Tests of reports for pull requests: the plan as Markdown, and its steps as a graph.
 
 use crate::apply::replacement::lab;
 use crate::on_both_apis;

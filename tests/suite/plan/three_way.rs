@@ -1,4 +1,4 @@
-//! `--base`: the cause of each change, from real repositories and the real binary.
+//! Tests of `--base` with real Git repositories and the real binary: the cause of each change.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ impl Lab {
         run_git(&self.path(), args)
     }
 
-    /// Commits everything.
+    /// Commits all files of the project.
     pub(super) fn commit(&self) {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-qm", "Change"]);
@@ -24,12 +24,13 @@ impl Lab {
     }
 }
 
-/// A service with tags: the easiest thing to change everywhere.
+/// Returns the manifest of Desk with these two tags. Tests change the tags in manifests, in commits and in the live
+/// state.
 pub(super) fn desk(tier: &str, team: &str) -> String {
     service("Desk", &format!("tags: {{tier: {tier}, team: {team}}}\n"))
 }
 
-/// Creates a lab with a branch checked out whose `main` declares Desk, which is live.
+/// Creates a lab with a repository. `main` declares Desk, and was applied. Another branch is checked out.
 pub(super) fn branched(api: Api) -> Lab {
     let lab = Lab::on(api, EMPTY);
     lab.manifests(&desk("gold", "care"));
@@ -71,7 +72,7 @@ on_both_apis! {
         let run = lab.plan("main").expect(3);
         assert!(line(&run, "tags.tier").ends_with(&format!("silver → platinum   {CONFLICT}")), "{}", run.stdout);
         assert_eq!(lab.writes().len(), writes, "planning writes nothing");
-        // Without a base nothing is said of causes, and nothing is refused.
+        // Without `--base`, the plan has no causes, and nothing is refused.
         let run = lab.run(&["plan"]).expect(0);
         assert!(!run.stdout.contains("drift") && !run.stdout.contains("base"), "{}", run.stdout);
     }
@@ -106,7 +107,7 @@ on_both_apis! {
 
     fn a_branch_that_is_behind_is_a_conflict(api: Api) {
         let lab = branched(api);
-        // Main goes on, and is applied: another tier, and a new service.
+        // `main` gets a new commit, which is applied: it has another tier and a new service.
         lab.git(&["checkout", "-q", "main"]);
         lab.manifests(&[desk("platinum", "care"), service("Shop", "")].join("---\n"));
         lab.commit();
@@ -117,7 +118,7 @@ on_both_apis! {
         assert!(run.stdout.contains("behind: merge the base branch first, because it declares this service"), "{}", run.stdout);
         let last = "  ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given\n";
         assert!(run.stdout.ends_with(last), "{}", run.stdout);
-        // A removed block is one conflict, however many values it has.
+        // A removed block counts as one conflict, even if it has several values.
         let text = lab.run(&["plan", "--base", "main", "--prune", "--format", "markdown"]).expect(3).stdout;
         assert!(text.contains("### Conflicts: 2\n\n`apply` refuses a plan with conflicts"), "{text}");
         assert_eq!(text.matches("\n! behind: ").count(), 2, "{text}");
@@ -133,7 +134,7 @@ on_both_apis! {
         ] {
             assert!(run.stderr.contains(part), "{part}:\n{}", run.stderr);
         }
-        // Merged, it has nothing to do.
+        // After the merge of `main`, the branch has nothing to do.
         lab.git(&["merge", "-q", "main"]);
         lab.run(&["plan", "--base", "main", "--prune", "--detailed-exitcode"]).expect(0);
     }
@@ -152,7 +153,7 @@ on_both_apis! {
         let run = lab.plan("main").expect(0);
         assert!(!run.stdout.contains("drift") && !run.stdout.contains("conflict"), "{}", run.stdout);
         assert_eq!(lab.hooks.count(), without + 1, "the agents' names");
-        // The base said Old; One is live.
+        // The base declares the agent Old, but the live agent is One.
         lab.manifests(&text("Old", "Flow"));
         lab.commit();
         lab.manifests(&text(&id("Two"), &graph));
@@ -183,16 +184,17 @@ fn files_can_be_moved_and_documents_removed() {
     lab.write("services/other.yaml", &service("Shop", ""));
     lab.commit();
     lab.apply().expect(0);
-    // Moved: the name is the identity.
+    // The manifest is moved to another file. A service is identified by its name, so its causes stay the same.
     lab.git(&["mv", "services/all.yaml", "services/desk.yaml"]);
     set_live(&lab, "tier", "silver");
     let run = lab.plan("HEAD").expect(0);
     assert!(line(&run, "tags.tier").ends_with(DRIFT), "{}", run.stdout);
-    // Deleted: that is a change of ours.
+    // The manifest is deleted on this branch, so the retirement is this branch's own change. The plan shows no cause
+    // for it.
     lab.git(&["rm", "-q", "services/other.yaml"]);
     let run = lab.run(&["plan", "--base", "HEAD", "--prune"]).expect(0);
     assert!(run.stdout.contains("1 to retire") && !run.stdout.contains("cause"), "{}", run.stdout);
-    // Deleted at the base already: no cause.
+    // The base does not declare the service either, so the cause is drift.
     lab.commit();
     let run = lab.run(&["plan", "--base", "HEAD", "--prune"]).expect(0);
     assert!(
@@ -219,7 +221,7 @@ fn a_project_can_be_a_directory_of_its_repository() {
     std::fs::write(project.join("services/all.yaml"), desk("platinum", "care")).unwrap();
     let mut command = amigops(top.path());
     command.args(["plan", "--base", "HEAD", "-C"]).arg(project.join("services"));
-    // Variables of a hook that this is run from must not lead git elsewhere.
+    // A Git hook sets these variables for its commands. They must not lead git to another repository.
     command.envs([("GIT_DIR", "/nonexistent"), ("GIT_INDEX_FILE", "/nonexistent/index")]);
     command.envs([
         ("AMIGO_API_KEY", "s3cret-key"),
@@ -254,7 +256,7 @@ fn an_unknown_reference_is_an_error_with_a_fetch_command() {
     for (reference, hint) in [
         ("origin/main", "git fetch --depth=1 origin +main:refs/remotes/origin/main"),
         ("nowhere", "git branch --all"),
-        // None of these is an option, or anything but a name.
+        // These values must not be interpreted as options or expressions, but only as names.
         ("--output=planted", "git branch --all"),
         ("-n", "git branch --all"),
         ("^main", "git branch --all"),
@@ -296,7 +298,8 @@ fn base_without_a_repository_is_an_error() {
     );
 }
 
-/// A clone without history: the pull request's branch, and `main` where that is fetched.
+/// Creates a shallow clone with the branch `topic` of the pull request. Fetches `main` with the option `fetch_main`,
+/// unless that is empty.
 fn shallow(lab: &Lab, fetch_main: &str) -> tempfile::TempDir {
     let clone = tempfile::tempdir().unwrap();
     let url = format!("file://{}", lab.path().display());
@@ -328,12 +331,12 @@ fn a_shallow_clone_is_compared_as_far_as_possible() {
     for part in ["fetch --depth=1 origin +main", "shallow", "fetch-depth: 0"] {
         assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
     }
-    // As the hint says: main is there, but not what both share.
+    // `main` was fetched as the hint says, but the common ancestor of both branches is missing.
     let run = run_in(&shallow(&lab, "--depth=1"), &args).expect(0);
     assert!(run.stderr.contains("note: this clone is too shallow"), "{}", run.stderr);
     assert!(line(&run, "tags.tier").ends_with("gold → platinum"), "{}", run.stdout);
     assert!(line(&run, "tags.team").ends_with(DRIFT), "{}", run.stdout);
-    // With what both share there is nothing to say.
+    // If the clone has the common ancestor, there is no note.
     let clone = shallow(&lab, "--depth=1");
     run_git(clone.path(), &["fetch", "-q", "--deepen=5", "origin", "topic"]);
     let run = run_in(&clone, &args).expect(0);
@@ -357,7 +360,8 @@ fn a_base_without_the_environment_is_empty() {
     lab.manifests(&desk("gold", "care"));
     let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
     lab.git(&["init", "-q"]);
-    // No project at all; one without the environment; one in which it was another organization's.
+    // Three bases: a commit without a project, a commit whose project lacks the environment, and a commit in which the
+    // environment was another organization's.
     std::fs::rename(lab.path().join("amigops.yaml"), lab.path().join("later")).unwrap();
     lab.commit();
     let _ = std::fs::remove_file(lab.path().join("later"));
@@ -412,7 +416,8 @@ fn the_index_and_the_work_tree_are_not_changed() {
     lab.manifests(&desk("platinum", "care"));
     let index = lab.path().join(".git/index");
     let touched: PathBuf = lab.path().join("services/all.yaml");
-    // A stat that the index does not know would be written into it by a careless `git status`.
+    // The file gets a new modification time, which `git status` would write to the index. amigops must not change the
+    // index.
     let text = std::fs::read(&touched).unwrap();
     std::fs::write(&touched, text).unwrap();
     let before = (std::fs::read(&index).unwrap(), lab.git(&["for-each-ref"]));
@@ -423,7 +428,7 @@ fn the_index_and_the_work_tree_are_not_changed() {
     );
 }
 
-/// Git takes its time in a large repository: who does not tell the commit does not ask for it.
+/// Git can be slow in a large repository, so a command that does not show the commit must not run git.
 #[cfg(unix)]
 #[test]
 fn ids_works_without_git() {

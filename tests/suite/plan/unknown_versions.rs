@@ -1,4 +1,5 @@
-//! Lists of agents without their latest version: it is read only for agents whose version is pinned.
+//! Tests of servers whose lists of agents lack the latest versions. The latest version is read only for agents whose
+//! version is pinned.
 
 use amigops::model::Api;
 use amigops_emulator::RequestInfo;
@@ -21,7 +22,7 @@ fn manifest(version: u32) -> String {
     )
 }
 
-/// Answers lists of agents as servers do that leave the newest version out.
+/// Sets a hook that answers requests for the list of agents without the latest versions, as some servers do.
 fn omit_versions(lab: &Lab) {
     let agents: Vec<_> =
         ["Coach Maya", "Coach Noor"].map(|name| json!({"id": lab.agent_id(name), "name": name})).into();

@@ -1,5 +1,5 @@
-//! The Platform API's client over HTTP: pages, settings that the server does not clear, lost answers, turns and
-//! limits.
+//! Tests of the client of the Platform API over HTTP: pages, settings that the server does not clear, lost answers,
+//! turns and rate limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -45,10 +45,10 @@ const MISSING_AGENT: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const GRAPH: &str = "bbbbbbbb-0000-4000-8000-000000000001";
 const COACH: &str = "11111111-0000-4000-8000-000000000001";
 
-/// Returns the fault for a request.
+/// A function that returns the fault for a request, or `None` for no fault.
 type FaultFor = Box<dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync>;
 
-/// Applies faults, and records how long requests wait for limits.
+/// Injects faults, and records how long requests wait because of rate limits.
 #[derive(Default)]
 struct TestObserver {
     fault_for: Mutex<Option<FaultFor>>,
@@ -69,7 +69,7 @@ impl RequestObserver for TestObserver {
     fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
-/// A server with one service, and a client of it.
+/// An emulator with one service, and a client of the emulator.
 struct Bench {
     server: Server,
     observer: Arc<TestObserver>,
@@ -139,7 +139,7 @@ impl Bench {
         world.workspace(SANDBOX_WORKSPACE).unwrap().services().get(COACH).unwrap().clone()
     }
 
-    /// Returns method, path below the workspace, and status of all requests so far.
+    /// Returns one line for each request so far, with its method, its path below the workspace, and its status.
     fn log(&self) -> Vec<String> {
         let top = format!("/v1/{SANDBOX_WORKSPACE}");
         let line = |record: amigops_emulator::RequestRecord| {
@@ -275,7 +275,7 @@ fn an_update_that_is_accepted_but_not_applied_is_an_error() {
         "the server accepted the update but did not apply all of it: `voice_config.max_response_words` is 30";
     assert_eq!(error.message, message);
 
-    // An answer that is no service tells nothing: the service is read.
+    // An answer that is not a service does not show the outcome, so the client reads the service.
     bench.fault_once("PUT", answer(200, "null"));
     assert_eq!(bench.run(bench.api.update_service(&coach(), &update)).unwrap_err().message, message);
     bench.run(bench.api.update_service(&coach(), &update)).unwrap();

@@ -1,4 +1,4 @@
-//! Other clients during a replacement: an operator who deletes the service, and a second run.
+//! Tests of other clients during a replacement: an operator who deletes the service, and a second run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,14 +45,14 @@ fn an_operator_deletes_the_old_service_during_its_replacement() {
     }
 }
 
-/// Runs two applies at once. Both have made their plans before either writes.
+/// Runs two applies at the same time. Neither run writes until both have made their plans.
 fn run_both(lab: &Lab) -> [Run; 2] {
     let run = || {
         let mut command = amigops(&lab.path());
         command.args(["apply", "--auto-approve"]).env("PLATFORM_API_KEY", "s3cret-key");
         std::thread::spawn(move || run_command(command))
     };
-    // The first to write waits until the other has read everything; three lists make a plan.
+    // The run that writes first waits until the other run has also read everything. A plan needs three lists.
     let (reads, writes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (all_reads, all_writes) = (Arc::clone(&reads), writes);
     lab.before(move |request| {
@@ -82,7 +82,7 @@ fn concurrent_runs_replace_a_service_once() {
         let seen = watch(&lab);
         let runs = run_both(&lab);
         for run in &runs {
-            // The read-back of one may see what the other has left.
+            // The read-back of one run may see changes that the other run has not finished yet.
             let sees_the_other = run.code == Some(1) && run.stderr.contains("the live state still differs");
             assert!(matches!(run.code, Some(0 | 4)) || sees_the_other, "{}", run.stderr);
         }

@@ -1,4 +1,4 @@
-//! The precedence of credential variables, files for credentials, and errors about them.
+//! Tests of credential variables: their precedence, variables that name files, and errors about them.
 
 use amigops::model::Api;
 
@@ -6,7 +6,7 @@ use crate::harness::{EMPTY, Lab, Run, WORKSPACE, amigops, run_command, service};
 
 const OTHER: &str = "99999999-2222-4333-8444-555555555555";
 
-/// Creates a project without an address, a workspace and credentials.
+/// Creates a lab whose `amigops.yaml` has no address, no workspace and no credentials.
 fn lab() -> Lab {
     let lab = Lab::on(Api::Platform, EMPTY);
     lab.manifests(&service("Desk", ""));
@@ -50,7 +50,7 @@ fn platform_variables_take_precedence_over_amigo_variables() {
         let run = plan(&lab, &[&amigo[..], &[(platform[n].0, wrong[n])]].concat()).expect(1);
         assert!(!run.stderr.contains("wr0ng"), "{}", run.stderr);
     }
-    // A file of the one comes before a value of the other.
+    // `PLATFORM_API_KEY_FILE` takes precedence over `AMIGO_API_KEY`.
     plan(&lab, &[&amigo[..2], &[("PLATFORM_API_KEY_FILE", "right"), ("AMIGO_API_KEY", "wr0ng")]].concat())
         .expect(0);
     let both = [("PLATFORM_API_KEY_FILE", "right"), ("PLATFORM_API_KEY", "s3cret-key")];

@@ -1,4 +1,4 @@
-//! Error messages for responses that refuse a request.
+//! Tests of error messages for responses that refuse a request.
 
 use amigops::model::Api;
 
@@ -38,7 +38,7 @@ fn places_codes_and_request_ids_of_any_answer_are_shown() {
 
 #[test]
 fn a_key_in_an_error_response_is_masked() {
-    // As long as keys are: shorter ones are words.
+    // The key is as long as real keys, because shorter values are treated as ordinary words and not masked.
     const KEY: &str = "amigo_live_0123456789abcdef";
     let lab = Lab::on(Api::Platform, EMPTY);
     lab.manifests(&service("Desk", ""));

@@ -1,5 +1,5 @@
-//! Every field of the API's own schema is created, changed and read back with the real binary. A field that the schema
-//! has and manifests lack fails these tests.
+//! Tests that create, change and read back every field of the API's own schema with the real binary. They fail if the
+//! schema has a field that manifests lack.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ organizations:
     context_graphs: [{name: Flow, versions: 3}, {name: Stream, versions: 3}]
 ";
 
-/// The schemas of the API, with references followed.
+/// The schemas in the OpenAPI description of the API.
 struct Schemas(Map<String, Value>);
 
 impl Schemas {
@@ -36,7 +36,8 @@ impl Schemas {
         properties.iter().map(|(name, schema)| (name.clone(), schema.clone())).collect()
     }
 
-    /// Returns the schema that a reference points to, without the alternative of null.
+    /// Follows a reference and returns its schema. If the schema allows either null or a value, returns the schema of
+    /// the value.
     fn plain<'a>(&'a self, schema: &'a Value) -> &'a Value {
         if let Some(reference) = schema["$ref"].as_str() {
             return self.plain(self.named(reference.rsplit('/').next().unwrap()));
@@ -55,7 +56,8 @@ impl Schemas {
         schema["anyOf"].as_array().is_some_and(|several| several.iter().any(|one| one["type"] == "null"))
     }
 
-    /// Returns a value that the schema allows; each turn gives a different one.
+    /// Returns a value that the schema allows. Different values of `turn` give different values, if the schema allows
+    /// more than one.
     fn value(&self, schema: &Value, turn: usize) -> Value {
         let schema = self.plain(schema);
         if let Some(words) = schema["enum"].as_array() {
@@ -85,7 +87,7 @@ impl Schemas {
         }
     }
 
-    /// Collects the paths of all values without properties of their own.
+    /// Adds the paths of all fields that have no nested properties to `found`.
     fn paths(&self, schema: &Value, path: &[String], found: &mut Vec<Vec<String>>) {
         match self.plain(schema)["properties"].as_object() {
             Some(properties) => {
@@ -98,7 +100,7 @@ impl Schemas {
     }
 }
 
-/// Returns the manifest's name of an API field.
+/// Returns the key in a manifest for a field of the API.
 fn manifest_name(api_name: &str) -> &str {
     match api_name {
         "name" => "service",
@@ -117,7 +119,7 @@ fn every_field(schemas: &Schemas, turn: usize) -> Map<String, Value> {
     for (name, schema) in schemas.properties("CreateServiceRequest") {
         let value = match name.as_str() {
             "name" => json!("Desk"),
-            // Both exist in the lab.
+            // Both agents, and both context graphs below, exist in the lab.
             "agent_id" => json!(["One", "Two"][turn % 2]),
             "context_graph_id" => json!(["Flow", "Stream"][turn % 2]),
             "tags" => json!({"tier": format!("tier {turn}")}),
@@ -127,7 +129,7 @@ fn every_field(schemas: &Schemas, turn: usize) -> Map<String, Value> {
         manifest.insert(manifest_name(&name).to_owned(), value);
     }
     if let Some(voice) = manifest.get_mut("voice_config") {
-        // The bounds don't say it, but it is a telephone number.
+        // The schema only limits the length, but the value must be a phone number.
         voice["forwarding"]["forward_to"] = json!(["+12025550100", "+12025550101"][turn % 2]);
     }
     manifest
@@ -151,14 +153,14 @@ fn version_set(schemas: &Schemas, turn: usize) -> Value {
     Value::Object(set)
 }
 
-/// Returns the service from the API's response.
+/// Reads the lab's only service from the API and returns the response.
 fn read_back(lab: &Lab) -> Value {
     let [service] = &lab.services()[..] else { panic!("one service is expected") };
     let id = &service.id;
     lab.get(&format!("/services/{id}"))
 }
 
-/// Returns the value at a manifest's path in the API's response.
+/// Returns the value in the API's response that belongs to this path in the manifest.
 fn in_answer<'a>(answer: &'a Value, path: &[String]) -> &'a Value {
     path.iter().fold(answer, |value, name| match name.as_str() {
         "active" => &value["is_active"],
@@ -168,7 +170,7 @@ fn in_answer<'a>(answer: &'a Value, path: &[String]) -> &'a Value {
     })
 }
 
-/// Returns true if the response contains the manifest's value. It may have more.
+/// Returns true if the response contains the manifest's value. The response may have additional members.
 fn holds(wanted: &Value, answer: &Value) -> bool {
     match (wanted, answer) {
         (Value::Object(wanted), Value::Object(answer)) => {
@@ -183,11 +185,11 @@ fn value_at<'a>(value: &'a mut Value, path: &[String]) -> &'a mut Value {
 }
 
 fn write(lab: &Lab, manifest: &Value) {
-    // JSON is YAML.
+    // Every JSON text is also YAML, so the manifest is written as JSON.
     lab.manifests(&serde_json::to_string_pretty(manifest).unwrap());
 }
 
-/// Returns all paths of a manifest that can be changed one at a time.
+/// Returns the paths of all values in a manifest that the test changes one at a time.
 fn paths(schemas: &Schemas) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (name, schema) in schemas.properties("CreateServiceRequest") {
@@ -226,7 +228,7 @@ fn every_field_is_created_changed_and_read_back() {
     for path in &all {
         let wanted = value_at(&mut second.clone(), path).clone();
         if value_at(&mut now, path) == &wanted {
-            // A field that can have one value only.
+            // The schema allows only one value for this field, so it can't be changed.
             continue;
         }
         let before = in_answer(&read_back(&lab), path).clone();
@@ -270,7 +272,7 @@ fn a_create_and_an_update_have_the_same_fields() {
     assert_eq!(names("VersionSet-Input"), names("VersionSet-Output"));
 }
 
-/// The tables match the schemas: names, types, limits, nulls and defaults.
+/// The tables of settings in `model::settings` must match the schemas: names, types, limits, nulls and defaults.
 #[test]
 fn the_tables_match_the_schemas() {
     let schemas = Schemas::read();

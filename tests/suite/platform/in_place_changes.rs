@@ -1,4 +1,5 @@
-//! Agents that change in place: one request with the pins, and other clients' changes kept.
+//! Tests of agents that change in place: one request writes the agent and the pins, and changes by other clients are
+//! kept.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,7 +72,7 @@ fn an_operators_edit_of_an_unmanaged_set_before_the_request_is_kept() {
 fn an_unmanaged_set_with_a_version_that_the_new_agent_lacks_is_reported() {
     let lab = health_coach("Coach Noor", "");
     let id = lab.active("Health Coach").id;
-    // Coach Noor has four versions.
+    // Coach Noor, the new agent, has only four versions, so version 5 can't stay pinned.
     edit(&lab, &id, |service| {
         service.version_sets.get_mut("personal-kim").unwrap().agent_version = Some(5);
     });
@@ -124,7 +125,7 @@ fn an_edit_of_an_undeclared_field_between_plan_and_apply_is_kept() {
 fn an_update_whose_answer_is_another_service_is_read_back() {
     let lab = health_coach("Coach Noor", "");
     let id = lab.active("Health Coach").id;
-    // The server says 200 and null, and does nothing.
+    // The server answers with 200 and null, but does not carry out the update.
     lab.before(|request| if request.method == "PUT" { crate::harness::answer(200, "null") } else { None });
     let run = lab.apply().expect(4);
     assert!(run.stderr.contains("did not apply all of it: `agent_id`"), "{}", run.stderr);

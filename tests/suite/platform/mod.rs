@@ -1,4 +1,4 @@
-//! The Platform API: its client, every field, and what differs from Classic, with the real binary.
+//! Tests of the Platform API with the real binary: the client, every field, and the differences from Classic.
 
 mod client;
 mod concurrency;
@@ -27,10 +27,11 @@ fn health_coach(agent: &str, more: &str) -> Lab {
     replacement::lab_with(Api::Platform, agent, more)
 }
 
-/// A kind of request.
+/// A function that returns true for the requests of one kind.
 type Kind = fn(&RequestInfo) -> bool;
 
-/// After each request: the number of active services, and the number of those with the name.
+/// For each request: the number of active services after it, and how many of them have the name of the replaced
+/// service.
 type Moments = Arc<Mutex<Vec<(usize, usize)>>>;
 
 fn watch(lab: &Lab) -> Moments {
@@ -76,7 +77,8 @@ fn remove(lab: &Lab, id: &str) {
     lab.server.edit(edit).unwrap();
 }
 
-/// Records all write requests, after the test's own hook has run.
+/// Sets `before` as the hook of the test. Returns a list to which each write request is added just before the hook
+/// runs.
 fn keep_writes(
     lab: &Lab,
     before: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! Unpublished rate limits: replacements respect them as creates do.
+//! Tests that replacements respect unpublished rate limits, as creates do.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use amigops_emulator::Limits;
 
 use crate::harness::Lab;
 
-/// The number of services to replace. Each takes three updates, and a window allows 60.
+/// The number of services to replace. Each replacement needs three updates, and the limit allows 60 updates per minute.
 const SERVICES: usize = 30;
 
 #[test]

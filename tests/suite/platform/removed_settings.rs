@@ -1,4 +1,4 @@
-//! Settings removed from a manifest: a whole block can't be cleared, its members can.
+//! Tests of settings that a manifest sets to null: a whole block can't be removed, but its members can.
 
 use amigops::model::Api;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ const BLOCKS: &str = "voice_config: {max_response_words: 30, tts_model: sonic-3}
 escalation_policy: {risk_scorer: {type: hangup}}
 ";
 
-/// Creates a lab in which `Desk` has both blocks.
+/// Creates a lab with the service `Desk`, which has both blocks of [`BLOCKS`].
 fn lab() -> Lab {
     let lab = Lab::on(Api::Platform, EMPTY);
     lab.manifests(&service("Desk", BLOCKS));
@@ -26,7 +26,7 @@ fn a_block_that_the_api_cannot_clear_is_refused_with_its_location() {
         [("voice_config", "remove the whole key from the manifest"), ("escalation_policy", "type: operator")]
     {
         let kept: String = BLOCKS.lines().filter(|line| !line.starts_with(block)).collect();
-        // The fifth line of the manifest.
+        // The null is on the fifth line of the manifest.
         lab.manifests(&service("Desk", &format!("{block}: ~\n{kept}\n")));
         for command in [&["plan"][..], &["apply", "--auto-approve"]] {
             let run = lab.run(command).expect(1);

@@ -1,4 +1,5 @@
-//! The number of requests of a plan: pages of lists, and versions for changed pins; never one per service.
+//! Tests of the number of requests of a plan: it reads pages of lists, and versions for changed pins, but never each
+//! service by itself.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,7 +8,7 @@ use amigops::model::Api;
 
 use crate::harness::Lab;
 
-/// Returns a seed and the manifests of this many services, agents and context graphs.
+/// Returns a seed with these numbers of services, agents and context graphs, and the manifests of the services.
 fn project(services: usize, agents: usize, graphs: usize) -> (String, String) {
     let mut seed = "organizations:\n  acme:\n    agents:\n".to_owned();
     for n in 0..agents {
@@ -28,7 +29,7 @@ fn project(services: usize, agents: usize, graphs: usize) -> (String, String) {
     (seed, manifests)
 }
 
-/// Returns the number of GET requests of a run by path, without ids and queries.
+/// Runs a command and returns the number of its GET requests for each path. Ids and queries are removed from the paths.
 fn gets(lab: &Lab, args: &[&str]) -> BTreeMap<String, usize> {
     let before = lab.server.requests().len();
     lab.run(args).expect(0);
@@ -53,7 +54,7 @@ fn a_plan_reads_only_pages_of_lists() {
     lab.manifests(&manifests);
     let expected = counts([("services", 3), ("agents", 3), ("context-graphs", 2)]);
     assert_eq!(gets(&lab, &["plan"]), expected);
-    // Every pin changes: the lists tell what exists.
+    // Every pin changes, but the lists already show which versions exist.
     lab.manifests(&manifests.replace("agent_version: 2", "agent_version: 3"));
     assert_eq!(gets(&lab, &["plan"]), expected);
 }
@@ -90,7 +91,7 @@ fn references_by_id_need_no_lists_and_pins_need_only_their_agents() {
     assert_eq!(gets(&lab, &["plan"]), counts([("services", 3), ("agents/one", 1)]));
     lab.manifests(&changes(5));
     assert_eq!(gets(&lab, &["plan"]), counts([("services", 3), ("agents/one", 5)]));
-    // With so many, reading the whole list is cheaper.
+    // If so many agents change, it takes fewer requests to read the whole list of agents.
     lab.manifests(&changes(6));
     assert_eq!(gets(&lab, &["plan"]), counts([("services", 3), ("agents", 2)]));
 }

@@ -1,4 +1,4 @@
-//! `retire: delete` with lost answers: nothing is deleted twice or forgotten.
+//! Tests of `retire: delete` with lost answers: nothing is deleted twice or forgotten.
 
 use amigops_emulator::Fault;
 

@@ -1,11 +1,12 @@
-//! Services that a run must not change: system services, and inactive ones that hold a name.
+//! Tests of services that a run must not change: system services, and inactive services that have the name of a
+//! manifest.
 
 use amigops::model::Api;
 use amigops_emulator::PlatformService;
 
 use crate::harness::{EMPTY, Lab, WORKSPACE, service};
 
-/// Adds a service directly to the emulator's state; returns its id.
+/// Adds a service directly to the emulator's state, and returns its id.
 fn add(lab: &Lab, name: &str, change: impl FnOnce(&mut PlatformService)) -> String {
     let mut id = None;
     let edit = |world: &mut amigops_emulator::World| {
@@ -23,7 +24,7 @@ fn add(lab: &Lab, name: &str, change: impl FnOnce(&mut PlatformService)) -> Stri
 #[test]
 fn a_system_service_is_neither_changed_nor_listed() {
     let lab = Lab::on(Api::Platform, EMPTY);
-    // Even with our tag on it.
+    // A system service is not owned, even if it has the project's ownership tag.
     let id = add(&lab, "Front Door", |service| {
         service.is_system = true;
         service.tags = vec![amigops_emulator::ServiceTag {

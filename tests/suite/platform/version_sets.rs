@@ -1,4 +1,4 @@
-//! Deleting a version set. The API has no request for that, so all other sets are written.
+//! Tests of deleting a version set. The API has no request for that, so a run writes all other version sets instead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use super::{body, edit, health_coach, is_get, keep_writes};
 use crate::apply::replacement;
 use crate::harness::Lab;
 
-/// The manifest without `staging`.
+/// Returns the manifest without the version set `staging`.
 fn without_staging() -> String {
     let manifest = replacement::manifest("Coach Maya", "");
     let lines = manifest.lines().filter(|line| !line.contains("staging:"));
@@ -83,7 +83,7 @@ fn a_set_that_the_server_keeps_is_reported_by_every_run() {
     }
     let sets = lab.active("Health Coach").version_sets;
     assert_eq!(sets.keys().collect::<Vec<_>>(), ["personal-kim", "release", "staging"]);
-    // The hint's advice works.
+    // The advice in the hint must work.
     lab.project("unmanaged_version_sets: [\"personal-*\", staging]\n");
     lab.expect_converged();
 }

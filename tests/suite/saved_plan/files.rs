@@ -1,4 +1,4 @@
-//! The files of saved plans: links, pipes, and files that other programs have rewritten.
+//! Tests of the files of saved plans: links, pipes, and files that other programs have rewritten.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -37,10 +37,10 @@ fn pipe(lab: &Lab, name: &str) -> PathBuf {
     path
 }
 
-/// Changes the layout of a plan's text, but not its content.
+/// A function that changes the layout of a plan's text, but not its content.
 type Layout = fn(&str) -> String;
 
-/// Returns the project with manifests that change services. Nothing is saved yet.
+/// Creates a lab with [`MANIFESTS`], which change services. No plan is saved yet.
 fn unsaved(api: Api) -> Lab {
     let lab = Lab::on(api, SEED);
     lab.manifests(MANIFESTS);
@@ -53,7 +53,7 @@ on_both_apis! {
         let lab = unsaved(api);
         std::fs::create_dir(lab.path().join("out")).unwrap();
         link(&lab, "out/real.json", "plan.json");
-        // The target need not exist, and an old plan in it is replaced.
+        // The target of the link does not have to exist. In the second round, an old plan in the target is replaced.
         for _ in 0..2 {
             lab.run(&["plan", "--out", "plan.json"]).expect(0);
             assert!(is_link(&lab, "plan.json") && !is_link(&lab, "out/real.json"));
@@ -149,7 +149,7 @@ on_both_apis! {
         for (layout, change) in layouts {
             let lab = saved(api);
             lab.write("plan.json", &change(&text(&lab, "plan.json")));
-            // It is still known as a plan, so a new one may replace it.
+            // The rewritten file is still recognized as a plan, so a new plan may replace it.
             lab.run(&["plan", "--out", "plan.json"]).expect(0);
             lab.write("plan.json", &change(&text(&lab, "plan.json")));
             let run = lab.run(&["apply", "plan.json"]);

@@ -1,4 +1,5 @@
-//! Saved plans (`plan --out`, `apply PLAN`): bound to their environment, and refused once their services have changed.
+//! Tests of saved plans (`plan --out`, `apply PLAN`): a plan applies only to its environment, and is refused if its
+//! services have changed.
 
 mod files;
 mod replanning;
@@ -54,7 +55,7 @@ fn document(lab: &Lab) -> Value {
     serde_json::from_str(&std::fs::read_to_string(lab.path().join("plan.json")).unwrap()).unwrap()
 }
 
-/// An edit by another client between the plan and its apply.
+/// A function that makes an edit, as another client could between a plan and its apply.
 type Interference = fn(&Lab);
 
 fn desk(lab: &Lab, change: impl FnOnce(&mut Service)) {
@@ -63,7 +64,8 @@ fn desk(lab: &Lab, change: impl FnOnce(&mut Service)) {
 
 const FITS: &str = "its services have changed since the plan was made";
 
-/// Edits after which the plan can be applied, and edits after which it is stale, with words of the refusal.
+/// Edits between the plan and its apply: a name, the edit, and words of the refusal. Without words, the plan can still
+/// be applied.
 const TABLE: &[(&str, Interference, &[&str])] = &[
     ("nothing", |_| {}, &[]),
     ("an untouched field", |lab| desk(lab, |desk| desk.keyterms = vec!["metformin".to_owned()]), &[]),
@@ -171,7 +173,8 @@ on_both_apis! {
         let writes = lab.writes().len();
         let again = lab.run(&["apply", "plan.json"]).expect(3);
         assert!(again.stderr.contains("an apply of `plan.json` began at 20"), "{}", again.stderr);
-        // A copy that knows nothing of it: the live state tells.
+        // The copy of the plan file does not record that the plan was applied. The live state shows it, so the copy is
+        // refused.
         lab.write("copy.json", std::str::from_utf8(&copy).unwrap());
         let again = lab.run(&["apply", "copy.json"]).expect(3);
         assert!(again.stderr.contains(FITS) && again.stderr.contains("The desk → The new desk"), "{}", again.stderr);
@@ -224,7 +227,8 @@ on_both_apis! {
         assert!(new.id != old && new.agent_id == lab.agent_id("Coach Noor"));
         assert!(run.stdout.contains(&new.id), "{}", run.stdout);
         lab.expect_converged();
-        // And one whose service has moved in a field that would be copied does not begin.
+        // A replacement does not begin if a field of the old service, which would be copied, has changed since the
+        // plan.
         let lab = replacement::lab(api, "Coach Noor", "");
         lab.run(&["plan", "--out", "plan.json"]).expect(0);
         lab.change(&lab.active("Health Coach").id, |coach| drop(coach.version_sets.remove("personal-kim")));
@@ -260,7 +264,7 @@ fn only_its_owner_can_read_a_plan_file() {
     let file = lab.path().join("plan.json");
     let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(), 0o600);
-    // A file that was there before is no exception.
+    // The permissions of an existing file are also changed.
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     lab.run(&["plan", "--out", "plan.json"]).expect(0);
     assert_eq!(mode(), 0o600);
@@ -282,7 +286,7 @@ fn a_plan_is_bound_to_its_environment_and_its_services_manifests() {
     );
     let other = lab.run(&["apply", "plan.json", "-e", "twin"]).expect(3);
     assert!(other.stderr.contains("is for environment `lab`, not for `twin`"), "{}", other.stderr);
-    // Comments and layout don't count; what is wanted does.
+    // A comment in the manifests does not make the plan invalid, but a change of a declared value does.
     lab.manifests(&format!("# a comment\n{MANIFESTS}"));
     let edited = MANIFESTS.replace("The new desk", "A newer desk");
     lab.manifests(&edited);
@@ -296,11 +300,11 @@ fn a_plan_is_bound_to_its_environment_and_its_services_manifests() {
     }
     lab.manifests(&format!("# a comment\n{MANIFESTS}"));
     assert_eq!(lab.writes(), []);
-    // Without -e, the plan's own environment is meant.
+    // Without `-e`, the plan is applied to the environment that it was made for.
     lab.run(&["apply", "plan.json"]).expect(0);
 }
 
-/// Opening a pipe without a writer would block, and no signal would end that.
+/// The path names a pipe without a writer. Opening it would block, and no signal would end that, so it must be refused.
 #[cfg(unix)]
 #[test]
 fn a_pipe_is_refused_without_blocking() {
@@ -351,7 +355,7 @@ fn the_document_has_the_documented_keys() {
             "version_sets": {"create": 0, "update": 1, "delete": 0}, "unchanged": 1,
         })
     );
-    // The version set is looked at before it is written.
+    // The run reads the version set before it writes it, which counts as a request.
     assert_eq!(plan["estimate"]["requests"], 5);
     let steps = plan["steps"].as_array().unwrap();
     let actions: Vec<&str> = steps.iter().map(|step| step["action"].as_str().unwrap()).collect();
@@ -409,7 +413,7 @@ on_both_apis! {
             assert!(run.stderr.contains("is a preview and can't be applied"), "{}", run.stderr);
         }
         assert_eq!(lab.writes(), []);
-        // An apply is refused as before, and says so to programs.
+        // An apply is refused as before, and its JSON output contains the reason.
         let run = lab.run(&["apply", "--auto-approve", "--prune", "--format", "json"]).expect(3);
         let last: Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
         assert_eq!((&last["type"], &last["exit_code"]), (&json!("result"), &json!(3)));

@@ -1,4 +1,4 @@
-//! Applying a saved plan makes the plan again, from the current manifests, guardrails and live state.
+//! Tests that applying a saved plan makes the plan again, from the current manifests, guardrails and live state.
 
 use amigops::model::Api;
 
@@ -25,7 +25,7 @@ fn lab(api: Api) -> Lab {
     lab
 }
 
-/// Returns the manifests of Desk and of another service.
+/// Returns the manifest of Desk and the manifest `other`, as one file.
 fn with_desk(other: &str) -> String {
     [service("Desk", ""), other.to_owned()].join("---\n")
 }
@@ -57,7 +57,7 @@ on_both_apis! {
             (service("Desk", "").replace("The Desk", "Newer"), &["update.description", "The Desk → Newer"]),
             (service("Desk", "keyterms: [metformin]\n"), &["update.keyterms", "metformin"]),
             (service("Desk", "lifecycle: {prevent_removal: true}\n"), &["update.tags", "protected"]),
-            // Nothing else would be done, and yet it is not what was approved.
+            // The plan would have the same steps, but the manifest is not the one that was approved.
             (service("Desk", "lifecycle: {retire: keep}\n"), &["fingerprint of the manifest"]),
         ];
         let lab = lab(api);
@@ -69,7 +69,8 @@ on_both_apis! {
                 assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
             }
         }
-        // Without its manifest nothing is done to it; the file is no order to do it.
+        // Without a manifest of Desk, the new plan does not change Desk. The saved plan alone must not change it
+        // either.
         lab.manifests(&service("Other", ""));
         let run = lab.run(&["apply", "plan.json"]).expect(3);
         assert!(run.stderr.contains("update.") && run.stderr.contains("Desk"), "{}", run.stderr);
@@ -107,9 +108,9 @@ on_both_apis! {
                 assert!(run.stderr.contains(word), "{rule}: {word}: {}", run.stderr);
             }
         }
-        // A rule that the plan keeps changes nothing; neither does one of a service that goes without a word.
+        // A new guardrail that the plan obeys does not make the plan invalid.
         lab.project("guardrails: {max_removals: 1, protected: [Desk]}\nunmanaged_version_sets: [\"x-*\"]\n");
-        // A share is of what is there now.
+        // A maximum in percent refers to the services that are active now.
         lab.change(&lab.active("Other").id, |other| other.is_active = false);
         lab.project("guardrails: {max_removals: \"40%\"}\n");
         let run = lab.run(&prune).expect(3);
@@ -118,7 +119,7 @@ on_both_apis! {
         lab.project("guardrails: {max_removals: 1, protected: [Desk]}\n");
         lab.run(&prune).expect(0);
         assert!(!lab.services().iter().any(|service| service.name == "Summer" && service.is_active));
-        // Other was switched off after the plan was made: that is for the next plan.
+        // Other was deactivated after the plan was made. The saved plan does not repair that, but the next plan does.
         let next = lab.run(&["plan", "--detailed-exitcode"]).expect(2);
         assert!(next.stdout.contains("~ Other") && next.stdout.contains("1 to reactivate"), "{}", next.stdout);
     }
@@ -158,14 +159,14 @@ on_both_apis! {
             assert!(run.stderr.contains("was made without `--") && run.stderr.contains(options[0]), "{}", run.stderr);
         }
         assert_eq!(lab.writes(), []);
-        // Options that narrow a plan are recorded, and need not be given again.
+        // Options that limit a plan to some services are recorded in the file, so they don't have to be given again.
         lab.run(&["apply", "plan.json"]).expect(0);
         assert_eq!(lab.active("Desk").description, "The Desk");
     }
 
     fn a_replacement_can_be_applied_on_another_day(api: Api) {
         let lab = replacement::lab(api, "Coach Noor", "");
-        // It dates documents only.
+        // `SOURCE_DATE_EPOCH` changes only the date of the plan document, and not the dates in names of services.
         let day = |args: &[&str]| lab.run_with(args, &[("SOURCE_DATE_EPOCH", "315532800")]);
         day(&["plan", "--out", "plan.json"]).expect(0);
         let text = std::fs::read_to_string(lab.path().join("plan.json")).unwrap();
@@ -209,7 +210,7 @@ on_both_apis! {
         let writes = lab.writes().len();
         let run = lab.run(&["apply", "plan.json"]).expect(3);
         assert!(run.stderr.contains("`tags.tier` is `silver` live and `platinum` in the manifest"), "{}", run.stderr);
-        // The branch that it was compared with may be gone, but the commit must be here.
+        // The base branch of the plan may no longer exist, but the base commit must exist in the repository.
         edited["base"]["commit"] = serde_json::json!("0123456789abcdef0123456789abcdef01234567");
         crate::saved_plan::tampering::seal(&lab, edited.clone());
         let run = lab.run(&["apply", "plan.json"]).expect(3);

@@ -1,5 +1,5 @@
-//! Edited plans with a recomputed fingerprint, as an attacker would write them. A plan file records an approval; it
-//! grants no permission.
+//! Tests of edited plans with a recomputed fingerprint, as an attacker would write them. A plan file only records what
+//! was approved, so an edit must not change what an apply does.
 
 use amigops::model::Api;
 use amigops::plan_file;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Lab, Run};
 use crate::on_both_apis;
 
-/// A seed with services for every kind of step, another project's service, and a protected one.
+/// A seed with services for every kind of step, a service of another project, and a protected service.
 const SEED: &str = "
 organizations:
   acme:
@@ -32,8 +32,8 @@ organizations:
 
 const PROJECT: &str = "ownership: {value: amigops}\nguardrails: {max_removals: 2, protected: [Emergency]}\n";
 
-/// A description, pins and a version set of Desk, a replacement of Coach, a swap of Left and Right, a new service.
-/// Summer has no manifest, and Line has an unfinished replacement that is no longer wanted.
+/// The manifests change a description, pins and a version set of Desk, replace Coach, swap the names of Left and Right,
+/// and add a service. Summer has no manifest, and Line has an unfinished replacement that is no longer wanted.
 const MANIFESTS: &str = "service: Desk
 description: The new desk
 agent: One
@@ -100,7 +100,8 @@ fn document(lab: &Lab) -> Value {
     serde_json::from_str(&std::fs::read_to_string(lab.path().join("plan.json")).unwrap()).unwrap()
 }
 
-/// Saves a plan document with a recomputed fingerprint. The version comes first, as in every plan file.
+/// Writes a plan document to `plan.json` with a recomputed fingerprint. The format version comes first, as in every
+/// plan file.
 pub(crate) fn seal(lab: &Lab, mut document: Value) {
     document["fingerprint"] = json!(plan_file::fingerprint_of(document.clone()));
     let version = document.as_object_mut().unwrap().remove("format_version").unwrap();
@@ -113,7 +114,7 @@ fn apply(lab: &Lab) -> Run {
     lab.run(&["apply", "plan.json", "--prune"])
 }
 
-/// Returns the index of the first step of a kind.
+/// Returns the index of the first step with this action.
 fn step(plan: &Value, action: &str) -> usize {
     let steps = plan["steps"].as_array().unwrap();
     let found = steps.iter().position(|step| step["action"] == action);
@@ -136,7 +137,7 @@ fn kinds(api: Api) -> Vec<&'static str> {
     all.into_iter().filter(|kind| api == Api::Classic || *kind != "apply_behavior_set").collect()
 }
 
-/// Collects the JSON pointers of all scalar values.
+/// Adds the JSON pointers of all scalar values below `value` to `found`. `at` is the pointer of `value` itself.
 fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
@@ -153,7 +154,7 @@ fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Returns a different value of the same type; none for null.
+/// Returns a different value of the same type, or `None` for null.
 fn other(value: &Value) -> Option<Value> {
     match value {
         Value::Null => None,
@@ -165,7 +166,7 @@ fn other(value: &Value) -> Option<Value> {
     }
 }
 
-/// Adds a step that deactivates a live service.
+/// Adds a step to a plan that deactivates the live service with this name.
 fn retire(plan: &mut Value, lab: &Lab, name: &str) {
     let id = lab.active(name).id;
     let steps = plan["steps"].as_array_mut().unwrap();
@@ -178,7 +179,7 @@ fn retire(plan: &mut Value, lab: &Lab, name: &str) {
     }));
 }
 
-/// Removes a step, and renumbers the others and all references to them.
+/// Removes the step at the index `at`. Renumbers the other steps and all references to them.
 fn remove_step(plan: &mut Value, at: usize) {
     plan["steps"].as_array_mut().unwrap().remove(at);
     let gone = at as u64 + 1;
@@ -228,7 +229,7 @@ fn reorder(plan: &mut Value) {
     }
 }
 
-/// An attack: edits of the plan, the live state, or both.
+/// An attack: a function that edits the plan, the live state, or both.
 type Attack = fn(&Lab, &mut Value);
 
 const ATTACKS: &[(&str, Attack)] = &[
@@ -290,7 +291,8 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("another server", |_, plan| plan["server"] = json!("https://example.com")),
 ];
 
-/// Returns a description of the failure if a run was not refused as it should be.
+/// Returns a description of the failure if a run was not refused or has sent a write. Returns `None` if it was refused
+/// correctly.
 fn not_refused(lab: &Lab, run: &Run) -> Option<String> {
     let is_none = run.code == Some(1) && run.stderr.contains("the file is not a plan");
     let refused = run.code == Some(3) || is_none;
@@ -305,7 +307,7 @@ on_both_apis! {
         for kind in kinds(api) {
             step(&plan, kind);
         }
-        // Written again with the same content, it is the same plan.
+        // A plan file that is written again with the same content is still valid.
         seal(&lab, plan);
         let run = apply(&lab).expect(0);
         assert!(run.stderr.contains("read back: converged"), "{}", run.stderr);

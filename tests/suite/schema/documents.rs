@@ -1,5 +1,5 @@
-//! Validates documents with the schemas of `schema/` and an independent validator: all examples are accepted,
-//! documents with one mistake are refused.
+//! Tests that validate documents with the schemas in `schema/` and an independent validator. All examples are accepted,
+//! and documents with one mistake are refused.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const SERVICE: &str = "service: A\nagent: B\ncontext_graph: C\n";
 const PROJECT: &str = "version: 1\nmanifests: [a.yaml]\n";
 const SANDBOX: &str = "environments: {sandbox: {api: embedded}}\n";
 
-/// Lines that make a good manifest a bad one.
+/// Lines that make a valid manifest invalid if one of them is added.
 const BAD_LINES_OF_SERVICES: &[&str] = &[
     "name: A",
     "active: yes",
@@ -46,7 +46,7 @@ const BAD_SERVICES: &[&str] = &[
     "service: A\nagent: {id: 6618791275530b73714e9d18, name: B}",
 ];
 
-/// Lines that make the beginning of a project's file a bad file.
+/// Lines that make an invalid `amigops.yaml` if one of them is added to the beginning of the file.
 const BAD_LINES_OF_PROJECTS: &[&str] = &[
     "",
     "environments: {}",
@@ -57,7 +57,7 @@ const BAD_LINES_OF_PROJECTS: &[&str] = &[
     "environments: {live: {api: classic, credentials: {api_key: sk-123}}}",
 ];
 
-/// Lines that make a good project's file a bad one.
+/// Lines that make a valid `amigops.yaml` invalid if one of them is added.
 const BAD_SETTINGS_OF_PROJECTS: &[&str] = &[
     "defaults: {service: A}",
     "defaults: {active: 1}",
@@ -94,14 +94,14 @@ fn validator(file: &SchemaFile) -> Validator {
     jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{}: {error}", file.name()))
 }
 
-/// The documents of a YAML text, read as YAML 1.2.
+/// Returns the documents of a text, read as YAML 1.2.
 fn documents(text: &str) -> Vec<Value> {
     let mut options = serde_saphyr::Options::default();
     options.strict_booleans = true;
     serde_saphyr::from_multiple_with_options(text, options).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// Checks that the schema accepts every document of the text; returns how many there are.
+/// Checks that the schema accepts every document of the text. Returns the number of documents.
 #[track_caller]
 fn accept(schema: &Validator, name: &Path, text: &str) -> usize {
     let found = documents(text);
@@ -120,7 +120,7 @@ fn refuse(schema: &Validator, text: &str) {
     }
 }
 
-/// The files below `examples` whose name and place fit.
+/// Returns the YAML files below `examples` for whose path `fits` returns true.
 fn examples(fits: impl Fn(&Path) -> bool) -> Vec<std::path::PathBuf> {
     let is_own = |entry: &walkdir::DirEntry| entry.file_name() != ".amigops";
     let files = walkdir::WalkDir::new(root().join("examples")).into_iter().filter_entry(is_own);
@@ -165,7 +165,8 @@ fn schemas_refuse_documents_with_one_mistake() {
     BAD_FAULTS.iter().for_each(|text| refuse(&faults, text));
 }
 
-/// Plans of the examples: everything is created, then nothing, then a service is replaced and one retired.
+/// Returns plans of the examples: a first plan that creates everything, an empty plan, and a plan that replaces one
+/// service and retires another.
 fn plans() -> Vec<Value> {
     let mut plans = Vec::new();
     for example in ["quickstart", "clinic", "voice"] {

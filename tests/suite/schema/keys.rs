@@ -1,4 +1,4 @@
-//! The schemas have exactly the keys that the loader accepts.
+//! Tests that the schemas have exactly the keys that the loader accepts.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use amigops::model::settings::{
 use amigops::schema::SchemaFile;
 use serde_json::Value;
 
-/// Returns the schema of a mapping that the loader knows.
+/// Returns the schema file and the JSON pointer in it that describe a kind of mapping that the loader knows.
 fn schema_of(mapping: &str) -> (SchemaFile, &'static str) {
     const SET: &str = "/properties/version_sets/additionalProperties";
     const PREFERENCE: &str =
@@ -74,7 +74,8 @@ fn layers_have_the_keys_of_a_service_without_its_name() {
     }
 }
 
-/// Checks every field at every depth: its type, words and limits, and that it accepts null.
+/// Every Platform setting, at every depth, must have the same type, allowed words and limits in the schema as in the
+/// tables. It must also accept null.
 #[test]
 fn schemas_have_the_settings_of_the_tables() {
     let schema = SchemaFile::Service.schema();

@@ -1,4 +1,4 @@
-//! The schemas in `schema/` and the reference in `docs/` are up to date and match the loader.
+//! Tests that the schemas in `schema/` and the reference in `docs/` are up to date and match the loader.
 
 mod documents;
 mod keys;
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use amigops::schema::{SchemaFile, reference};
 use serde_json::Value;
 
-/// The command that updates them.
+/// The command that updates the schemas and the reference.
 const RENEW: &str = "cargo run -- schema --out schema --docs docs/manifest.md";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// Visits a schema and all its subschemas.
+/// Calls `see` for a schema and for each of its subschemas.
 fn each<'a>(schema: &'a Value, see: &mut impl FnMut(&'a Value)) {
     match schema {
         Value::Object(members) => {
@@ -58,19 +58,20 @@ fn reference_keeps_hand_written_text() {
     assert!(reference::renew("<!-- keys of service -->\n").is_err());
 }
 
-/// Completion in editors needs a description of every key, and no unknown keys.
+/// Every key in the schemas must have a description, and every object must refuse unknown keys. Editors need both for
+/// completion.
 #[test]
 fn every_key_is_described_and_every_object_closed() {
     for file in SchemaFile::ALL {
         let schema = file.schema();
         each(&schema, &mut |part| {
             let Some(members) = part["properties"].as_object() else { return };
-            // Users don't write plans, and an unknown key in one breaks its fingerprint.
+            // Plans are exempt: users don't write them, and an unknown key in a plan changes its fingerprint.
             let is_closed = file == &SchemaFile::Plan || part["additionalProperties"] == false;
             assert!(is_closed, "{}: {members:?}", file.name());
             for (name, member) in members {
                 let description = member["description"].as_str().unwrap_or_default();
-                // The kinds of a step are described in their branches.
+                // The kinds of a step are described in the branches of the schema.
                 let words = member.get("$ref").is_some() || member.get("const").is_some() || name == "does";
                 assert!(
                     words || description.ends_with(['.', '…', ':', '`', ')']),
@@ -83,7 +84,7 @@ fn every_key_is_described_and_every_object_closed() {
     }
 }
 
-/// The first line of each example file names its schema for editors.
+/// The first line of each example file must name the file's schema, so that editors find it.
 #[test]
 fn examples_name_their_schemas() {
     for example in ["quickstart", "clinic", "voice"] {

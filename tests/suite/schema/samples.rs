@@ -1,5 +1,5 @@
-//! Compares the schemas with the loader: a value that a schema accepts must load on at least one API, and a value that
-//! it refuses on none.
+//! Tests that compare the schemas with the loader. A value that a schema accepts must load on at least one API. A value
+//! that a schema refuses must not load on any API.
 
 use amigops::manifest::{Code, Problems};
 use amigops::schema::SchemaFile;
@@ -70,13 +70,14 @@ fn samples(schema: &Value) -> Samples {
     found
 }
 
-/// Returns different words of lower-case letters: `a`, `b` … `aa`.
+/// Returns a word of lower-case letters that is different for each number: `a`, `b` … `aa`.
 fn word(n: u64) -> String {
     let letter = char::from(b'a' + (n % 26) as u8);
     if n < 26 { letter.to_string() } else { format!("{}{letter}", word(n / 26 - 1)) }
 }
 
-/// Collects every member of a schema at every depth, with its path. `name` stands for a user's key.
+/// Adds every member of a schema, at every depth, to `found`, with its path. In a path, `name` stands for a key that
+/// the user chooses.
 fn members<'a>(path: &[&'a str], schema: &'a Value, found: &mut Vec<(Vec<&'a str>, &'a Value)>) {
     for (name, member) in schema["properties"].as_object().into_iter().flatten() {
         let path = [path, &[name.as_str()]].concat();
@@ -87,7 +88,7 @@ fn members<'a>(path: &[&'a str], schema: &'a Value, found: &mut Vec<(Vec<&'a str
     }
 }
 
-/// Nests a value at a path.
+/// Returns JSON in which the value is at this path. A part `[]` of the path stands for a list.
 fn nested(path: &[&str], value: &Value) -> Value {
     match path {
         [] => value.clone(),
@@ -110,10 +111,10 @@ fn merge(target: &mut Value, patch: Value) {
 const CLASSIC: &str = "{api: classic, organization: acme}";
 const PLATFORM: &str = "{api: platform, workspace: 3fa85f64-5717-4562-b3fc-2c963f66afa6}";
 
-/// Loads a service with this value, and the services that it may refer to, on one API.
+/// Loads a manifest with this value at this path on one API, with the other services that the manifest may refer to.
 fn load_service(api: &str, path: &[&str], value: &Value) -> Result<(), Problems> {
     let mut document = json!({"service": "A", "agent": "B", "context_graph": "C"});
-    // The members that some members require.
+    // Adds the members that the member at the path requires.
     if path.contains(&"llm_model_preferences") && path.len() > 3 {
         merge(&mut document, nested(&path[..4], &json!({"llm_name": "openai_gpt"})));
     }
@@ -135,7 +136,8 @@ fn loader_agrees_on_services() {
     for (path, schema) in all {
         let Samples { good: taken, bad: refused } = samples(schema);
         for value in taken {
-            // A default of the API is not always a valid value in a manifest.
+            // A default of the API is not always a valid value in a manifest, so a value may be refused on one of the
+            // APIs.
             let both = [CLASSIC, PLATFORM].map(|api| load_service(api, &path, &value));
             let said = both.iter().filter_map(|one| one.as_ref().err()).map(listed).collect::<Vec<_>>();
             assert!(both.iter().any(Result::is_ok), "{path:?}: {value} is taken by the schema: {said:#?}");
@@ -152,7 +154,7 @@ fn loader_agrees_on_services() {
     assert!(good > 100 && bad > 150, "{good} good values, {bad} bad ones");
 }
 
-/// Loads a project with this value.
+/// Loads an `amigops.yaml` with this value at this path.
 fn load_project(path: &[&str], value: &Value) -> Result<(), Problems> {
     let api = match path {
         ["environments", "classic", ..] => "classic",
@@ -216,7 +218,7 @@ fn loader_agrees_on_projects() {
     assert!(good > 20 && bad > 60, "{good} good values, {bad} bad ones");
 }
 
-/// The loader's message lists its words, so the schema must have the same.
+/// The message of the loader about a wrong word lists the allowed words. The schema must have the same words.
 #[test]
 fn loader_and_schema_have_the_same_words() {
     let schema = SchemaFile::Service.schema();
@@ -252,7 +254,7 @@ fn loader_and_schema_have_the_same_words() {
     }
 }
 
-/// A document is a layer over the defaults, so null removes any default.
+/// A document is merged over the defaults, so a null in the document must be able to remove any default.
 #[test]
 fn null_removes_each_default() {
     let schema = SchemaFile::Service.schema();

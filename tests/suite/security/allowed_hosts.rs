@@ -1,4 +1,5 @@
-//! Credentials are sent only to allowed hosts and read only from allowed variables, by every command that connects.
+//! Tests that every command that connects sends credentials only to allowed hosts, and reads them only from allowed
+//! variables.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -23,7 +24,7 @@ const COMMANDS: &[&[&str]] = &[
     &["graph"],
 ];
 
-/// A proxy for `https://` that records requests for tunnels and opens none.
+/// A proxy for `https://` addresses. It records the requests for tunnels, but opens no tunnel.
 struct Proxy {
     address: String,
     received_requests: Arc<Mutex<Vec<String>>>,
@@ -54,7 +55,7 @@ impl Proxy {
     }
 }
 
-/// Writes a project with one environment, `lab`, with these keys, on line 4.
+/// Writes an `amigops.yaml` with one environment, `lab`, on line 4. `keys` are added to the environment.
 fn project(lab: &Lab, keys: &str) {
     let home = match lab.api {
         Api::Classic => format!("api: classic, organization: {ORGANIZATION}"),
@@ -84,7 +85,8 @@ on_both_apis! {
     fn no_command_sends_a_request_to_a_host_that_is_not_allowed(api: Api) {
         let lab = lab(api, ", base_url: \"https://evil.example/v9\"");
         let proxy = Proxy::start();
-        // A file that can't be read would be an error of its own: no credential is looked at.
+        // The file of the key can't be read. There is no error about that, because the host is checked before
+        // credentials are read.
         let variables =
             [("HTTPS_PROXY", proxy.address.as_str()), ("AMIGO_API_KEY", ""), ("AMIGO_API_KEY_FILE", "nowhere")];
         for command in COMMANDS {
@@ -111,7 +113,8 @@ on_both_apis! {
             expect_words(&run, &["AG058", "`GITHUB_TOKEN`", "AMIGOPS_ALLOWED_CREDENTIALS", "amigops.yaml:4:"]);
             assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
         }
-        // The file that its twin names is another way to the same variable.
+        // `GITHUB_TOKEN_FILE` would be another way to set the credential of `GITHUB_TOKEN`, so it is not allowed
+        // either.
         lab.run_with(&["plan"], &[("GITHUB_TOKEN_FILE", "/etc/hostname")]).expect(3);
         assert_eq!(lab.hooks.count(), 0, "nothing is sent");
         let names = ("AMIGOPS_ALLOWED_CREDENTIALS", "OTHER_KEY, GITHUB_TOKEN");
@@ -193,7 +196,7 @@ on_both_apis! {
         lab.run(&["plan", "-e", "far"]).expect(3);
         let run = lab.run(&["drift", "--all-environments"]).expect(1);
         assert!(run.stdout.contains("AG057") || run.stderr.contains("AG057"), "{}{}", run.stdout, run.stderr);
-        // Offline, every environment is looked at, and nothing is refused.
+        // `validate` connects to nothing, so it checks all environments and only warns.
         let run = lab.run(&["validate"]).expect(0);
         expect_words(&run, &["warning[AG057]", "amigops.yaml:5:"]);
         let run = lab.run_with(&["validate"], &[("AMIGOPS_ALLOWED_HOSTS", "evil.example,127.0.0.1")]).expect(0);
@@ -229,7 +232,7 @@ on_both_apis! {
     }
 }
 
-/// Addresses that look like an allowed one.
+/// The addresses look like an allowed address but lead to other hosts, so they must be refused.
 #[test]
 fn hosts_that_look_like_an_allowed_host_are_refused() {
     let lab = lab(Api::Classic, "");

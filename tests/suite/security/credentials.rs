@@ -1,4 +1,5 @@
-//! Credentials that can't be sent are named before anything is sent, and those that the server refuses are named after.
+//! Tests of errors about credentials: credentials that can't be sent are named before anything is sent, and credentials
+//! that the server refuses are named afterwards.
 
 use amigops::model::Api;
 
@@ -11,7 +12,8 @@ fn lab(api: Api) -> Lab {
     lab
 }
 
-/// Writes a project whose environment has no organization or workspace, and these keys.
+/// Writes an `amigops.yaml` whose environment has no organization or workspace. The keys in `more` are added to the
+/// environment.
 fn environment(lab: &Lab, more: &str) {
     let (api, url) = (lab.api.as_str().to_lowercase(), lab.server.url());
     lab.write(

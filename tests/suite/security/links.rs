@@ -1,4 +1,4 @@
-//! Links, pipes and devices in a checkout: no file outside the project is read or created.
+//! Tests of links, pipes and devices in a checkout: no file outside the project is read or created.
 #![cfg(unix)]
 
 use std::os::unix::fs::symlink;
@@ -21,7 +21,7 @@ const SANDBOX: &str =
 const COMMANDS: &[&[&str]] =
     &[&["validate"], &["plan"], &["apply", "--auto-approve"], &["drift"], &["outdated"]];
 
-/// A project on the embedded sandbox.
+/// Creates a project with an embedded sandbox.
 fn sandbox() -> tempfile::TempDir {
     let project = tempfile::tempdir().unwrap();
     write(project.path(), "amigops.yaml", SANDBOX);
@@ -40,7 +40,7 @@ fn make_pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Runs a command that must end by itself.
+/// Runs a command. Fails if it does not end by itself, for example because it waits for a pipe.
 #[track_caller]
 fn run(project: &Path, args: &[&str]) -> Run {
     let mut command = amigops(project);
@@ -144,7 +144,8 @@ fn sandbox_state_stays_in_the_project() {
             assert!(std::fs::metadata(outside.join(file)).map_or(0, |about| about.len()) == 0, "{link}");
         }
     }
-    // A pipe in its place doesn't keep anybody waiting; a link within the project is refused as well.
+    // A pipe in place of the state file is refused without waiting. A link in place of its directory is also refused,
+    // even if it leads to a directory of the project.
     let project = sandbox();
     std::fs::create_dir(project.path().join(".amigops")).unwrap();
     make_pipe(&project.path().join(".amigops/sandbox.redb"));
@@ -170,7 +171,7 @@ fn a_seed_that_links_out_of_the_project_is_not_read() {
     }
 }
 
-/// `actions/checkout` leaves a token there.
+/// `actions/checkout` leaves a token in `.git/config`, so no file below a `.git` directory may be used.
 #[test]
 fn nothing_below_a_git_directory_is_read_or_written() {
     let token = "AUTHORIZATION: basic c2VjcmV0LXRva2Vu";

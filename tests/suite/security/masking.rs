@@ -1,9 +1,9 @@
-//! Known secrets are masked in all output: quoted lines, every report format, and logs.
+//! Tests that known secrets are masked in all output: quoted lines, every report format, and logs.
 
 use crate::harness::{EMPTY, Lab, Run, answer};
 use crate::on_both_apis;
 
-/// The value of a credential's variable.
+/// The API key that the tests set in the environment.
 const KEY: &str = "k3y-of-the-cl1nic-0123456789";
 const SERVICE: &str = "service: Desk\nagent: One\ncontext_graph: Flow\n";
 
@@ -16,7 +16,8 @@ fn expect_masked(run: &Run, what: &str) {
     }
 }
 
-/// Manifests with the key where a problem quotes it: whole, in a message, and truncated on either side.
+/// Returns manifests that contain the key in places that the report of a problem quotes: whole, in a message, and
+/// truncated at its beginning or end.
 fn manifests() -> Vec<String> {
     let filler = "x".repeat(45);
     vec![
@@ -83,7 +84,7 @@ on_both_apis! {
     }
 }
 
-/// The key itself and the token, which is known only after signing in.
+/// The output must contain neither the API key nor the token, although the token is known only after signing in.
 #[test]
 fn a_token_is_masked_as_soon_as_it_is_received() {
     let lab = Lab::new(EMPTY);

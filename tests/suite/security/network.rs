@@ -1,5 +1,5 @@
-//! The variables for connections: a bad proxy or a bad file with certificates is named before anything is sent, and a
-//! connection error names the ones that were used.
+//! Tests of the environment variables for connections. An invalid proxy or an invalid file with certificates is
+//! reported before anything is sent. A connection error names the variables that were used.
 
 use amigops::model::Api;
 
@@ -33,7 +33,7 @@ on_both_apis! {
         }
         let run = lab.run_with(&["plan"], &[("SSL_CERT_DIR", "nowhere")]).expect(1);
         assert!(run.stderr.contains("SSL_CERT_DIR leads to no usable certificate"), "{}", run.stderr);
-        // Plain http:// to this machine needs no certificates.
+        // A connection to this machine with `http://` needs no certificates.
         lab.project("");
         lab.run_with(&["plan"], &[("SSL_CERT_FILE", "nowhere.pem")]).expect(0);
     }

@@ -1,11 +1,11 @@
-//! `docs/diagnostics.md`: every code has a section, and every example in it triggers that code.
+//! Tests of `docs/diagnostics.md`: every code has a section, and the examples in the section trigger this code.
 
 use amigops::manifest::Code;
 use amigops::report::explain;
 
 use crate::manifest::{Case, PLATFORM, SERVICE, validate};
 
-/// The project at the top of the page.
+/// The `amigops.yaml` that is shown at the top of the page.
 const PROJECT: &str = "\
 version: 1
 manifests: [services/**/*.yaml]
@@ -15,7 +15,7 @@ environments:
 default_environment: sandbox
 ";
 
-/// A fenced block: its info string and its lines.
+/// A fenced code block of the page: its info string (`kind`) and its lines.
 struct Example<'a> {
     kind: &'a str,
     text: &'a str,
@@ -39,7 +39,8 @@ fn project(example: &str) -> String {
     for line in PROJECT.lines() {
         if !line.starts_with(' ') {
             let key = line.split_once(':').expect("a key").0;
-            // The default environment would not be among the example's environments.
+            // If the example has its own environments, the default environment is left out, because it would not be one
+            // of them.
             let is_moot = key == "default_environment" && says("environments:");
             keep = !is_moot && !says(&format!("{key}:"));
         }
@@ -56,7 +57,7 @@ fn manifest(example: &str) -> String {
     if whole { format!("{example}\n") } else { format!("{SERVICE}{example}\n") }
 }
 
-/// Returns the codes that a section's examples trigger.
+/// Returns the codes of the problems that the examples in the section of `code` trigger.
 fn codes_of(code: Code, examples: &[Example<'_>]) -> Vec<Code> {
     let case = Case::new(&[("amigops.yaml", PROJECT), ("services/a.yaml", SERVICE)]);
     let mut root = case.path().to_owned();
@@ -69,7 +70,7 @@ fn codes_of(code: Code, examples: &[Example<'_>]) -> Vec<Code> {
                 case.write("amigops.yaml", PLATFORM.as_bytes());
                 case.write("services/a.yaml", manifest(example.text).as_bytes());
             }
-            // The directory above the project has none.
+            // The directory above the project has no `amigops.yaml`.
             ("sh", Code::ProjectNotFound) => assert!(root.pop()),
             ("sh", Code::Unreadable) => case.write("services/clinic.yaml/inner.txt", b""),
             ("sh", Code::TooLarge) => case.write("services/a.yaml", &b"# a long comment\n".repeat(600_000)),

@@ -1,4 +1,4 @@
-//! `validate --format`: machine-readable problems that a file's content can't forge.
+//! Tests of `validate --format`: the content of a file can't forge entries in machine-readable reports.
 
 use serde_json::{Value, json};
 

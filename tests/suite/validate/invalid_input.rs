@@ -1,5 +1,5 @@
-//! Invalid input with the real binary: an error with its location, exit code 1, and no write request. `manifest/`
-//! tests the loader itself.
+//! Tests of invalid input with the real binary: an error with its location, exit code 1, and no write request. The
+//! tests in `manifest/` test the loader itself.
 
 use amigops::model::Api;
 
@@ -127,7 +127,7 @@ on_both_apis! {
             lab.project("guardrails: {require_pins: [release]}\n");
             lab.manifests(&text);
             let run = lab.apply();
-            // A violated rule of the project has its own exit code.
+            // If the manifest breaks a rule of the project, the exit code is 3.
             let code = if words.contains(&"AG029") { 3 } else { 1 };
             assert_eq!(run.code, Some(code), "{name}: {}", run.stderr);
             assert!(run.stderr.contains(place), "{name}: {place}: {}", run.stderr);

@@ -1,4 +1,4 @@
-//! `amigops validate` with the real binary, in each format; invalid input for the other commands.
+//! Tests of `amigops validate` with the real binary, in each format, and of invalid input for the other commands.
 
 mod documented;
 mod formats;

@@ -1,11 +1,11 @@
-//! `validate PATHS`: the problems of the selected files, and paths that are not files of the project.
+//! Tests of `validate PATHS`: the problems of the selected files, and paths that are not files of the project.
 
 use super::validate;
 use crate::manifest::{Case, PROJECT, SERVICE};
 
 const BAD: &str = "service: B\nagent: X\ncontext_graph: Y\ncolour: red\n";
 
-/// Creates a project in which `a` is valid, `b` is broken, and `deep/c` declares A again.
+/// Creates a project in which `a.yaml` is valid, `b.yaml` is broken, and `deep/c.yaml` declares the service A again.
 fn case() -> Case {
     Case::new(&[
         ("amigops.yaml", PROJECT),
@@ -33,7 +33,7 @@ fn only_problems_of_selected_paths_are_reported() {
         below.stderr
     );
 
-    // The duplicate is in another file, but refers to this one.
+    // The duplicate is in another file, but its problem refers to the selected file, so it is reported.
     let first = validate(case.path(), &["services/a.yaml"]).expect(1);
     assert!(first.stderr.contains("services/deep/c.yaml:1:10"), "{}", first.stderr);
 

@@ -1,4 +1,4 @@
-//! The broken manifests in `tests/broken`, with the exact output for each.
+//! Tests the broken manifests in `tests/broken`. The output for each must be exactly as expected.
 //!
 //! * `NAME.yaml` is one manifest, `services/NAME.yaml`, in the project `projects/classic.yaml`; in
 //!   `projects/platform.yaml` when its name begins with `platform-`. `NAME.txt` is the expected output.
@@ -57,14 +57,14 @@ fn copy(from: &Path, name: &str, case: &Case) {
     }
 }
 
-/// Returns line and column of a byte offset, computed differently than in the loader.
+/// Returns the line and the column of a byte offset. Computes them in another way than the loader, to check the loader.
 fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = text[..at].replace("\r\n", "\n").replace('\r', "\n");
     let line = before.matches('\n').count() + 1;
     (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
 }
 
-/// Checks the offsets, lines and columns of all locations.
+/// Checks that the offset, line and column of each location in the problems are consistent with the file's text.
 pub(crate) fn check_places(problems: &Problems) {
     let check = |file: &str, spot: Spot| {
         let Some(text) = problems.sources.get(file) else { return };
@@ -105,7 +105,7 @@ fn output_of_each_case_is_as_expected() {
         }
     }
     assert!(wrong.is_empty(), "different from the files in {}:\n{}", directory().display(), wrong.join("\n"));
-    // Codes that no file in a repository can trigger; `documented` tests them.
+    // No file in a repository can trigger these codes. The module `documented` tests them.
     let elsewhere =
         [Code::ProjectNotFound, Code::Unreadable, Code::TooLarge, Code::OutsideProject, Code::NotOfProject];
     let missing: Vec<_> =

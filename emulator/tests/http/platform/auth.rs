@@ -1,4 +1,4 @@
-//! Keys, workspaces and permissions.
+//! Tests of API keys, workspaces and permissions.
 
 use amigops_emulator::SANDBOX_WORKSPACE;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Agents, context graphs and their versions.
+//! Tests of the endpoints for agents, context graphs and their versions.
 
 use serde_json::{Value, json};
 

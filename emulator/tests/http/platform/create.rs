@@ -1,4 +1,4 @@
-//! Creating services: defaults, bounds, and the location of each error.
+//! Tests of creating services: default values, limits of values, and the location of each error.
 
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn all_sent_fields_are_stored() {
     }
 }
 
-/// Returns the errors of a creation with these changes.
+/// Tries to create a service with these fields changed. Returns the errors, each as `type loc`.
 #[track_caller]
 fn refused(api: &WorkspaceServer, changes: Value) -> Vec<String> {
     problems(api.create(changes))

@@ -1,4 +1,4 @@
-//! A server with a workspace, and a client with a key to it.
+//! Helpers of the Platform tests: a server with a workspace, and a client with an API key of the workspace.
 
 use amigops_emulator::{Options, PlatformOptions, SANDBOX_WORKSPACE, Seed, Server};
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ impl WorkspaceServer {
         Self(TestServer::unsigned(clock, Server::start(options).unwrap()))
     }
 
-    /// Sends a request with this key; the path is below the workspace.
+    /// Sends a request with this API key. `path` is relative to the sandbox workspace.
     pub(super) fn send_as(&self, key: &str, method: &str, path: &str, body: Option<Vec<u8>>) -> Reply {
         let bearer = format!("Bearer {key}");
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
@@ -102,12 +102,12 @@ impl WorkspaceServer {
         self.send("PUT", path, Some(&body))
     }
 
-    /// Updates the seeded service.
+    /// Sends an update of the service that the seed contains.
     pub(super) fn update(&self, body: Value) -> Reply {
         self.put(&format!("/services/{SERVICE}"), body)
     }
 
-    /// Creates a service with these fields changed.
+    /// Sends a request that creates a service. `changes` are the fields that differ from the default body.
     pub(super) fn create(&self, changes: Value) -> Reply {
         self.post("/services", service(changes))
     }
@@ -118,7 +118,8 @@ impl WorkspaceServer {
     }
 }
 
-/// Builds the body of a creation with these fields replaced. Null stays null.
+/// Returns the body of a request that creates a service. `changes` replaces fields of a default body. A null is sent as
+/// null.
 pub(super) fn service(changes: Value) -> Value {
     let mut body = json!({"name": "Meet & Greet", "agent_id": AGENT, "context_graph_id": GRAPH});
     for (name, value) in changes.as_object().unwrap() {
@@ -127,7 +128,7 @@ pub(super) fn service(changes: Value) -> Value {
     body
 }
 
-/// Returns the errors of a refusal as `type loc`, sorted.
+/// Checks that a reply has the status 422, and returns its errors as `type loc`, sorted.
 #[track_caller]
 pub(super) fn problems(reply: Reply) -> Vec<String> {
     let detail = reply.expect(422).json()["detail"].clone();
@@ -147,7 +148,7 @@ pub(super) fn problems(reply: Reply) -> Vec<String> {
     found
 }
 
-/// Returns the names in a list.
+/// Returns the names of the items in a list reply.
 pub(super) fn names(list: &Value) -> Vec<&str> {
     list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
 }

@@ -1,4 +1,4 @@
-//! Malformed and hostile requests.
+//! Tests of malformed and hostile requests.
 
 use amigops_emulator::SANDBOX_WORKSPACE;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ fn strange_paths_and_methods_are_refused() {
     api.0.raw("GET", "/v1/%ff/services", &[("authorization", "Bearer all")], None).unwrap().expect(422);
 }
 
-/// Pseudorandom numbers that are the same in every run.
+/// A generator of pseudorandom numbers. The numbers are the same in every run.
 struct Random(u64);
 
 impl Random {
@@ -94,7 +94,7 @@ impl Random {
     }
 }
 
-/// Replaces a random part of a value by nonsense.
+/// Replaces a random part of a JSON value with a random invalid value.
 fn mangle(random: &mut Random, value: &mut Value) {
     let nonsense = [
         json!(null),

@@ -1,4 +1,4 @@
-//! Rate limits and their headers.
+//! Tests of rate limits, and of the response headers that describe them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Listing services: pages, searches, orders.
+//! Tests of listing services: pages, searches and sort orders.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The Platform API over real HTTP. Each test covers one rule.
+//! Tests of the emulated Platform API over real HTTP. Each test covers one rule of the API.
 
 mod auth;
 mod catalog;

@@ -1,4 +1,4 @@
-//! Version sets may pin only versions that exist.
+//! Tests that version sets can pin only versions that exist.
 
 use serde_json::{Value, json};
 

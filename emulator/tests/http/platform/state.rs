@@ -1,4 +1,4 @@
-//! State files and seeds.
+//! Tests of state files and seeds.
 
 use std::path::Path;
 

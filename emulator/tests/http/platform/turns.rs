@@ -1,4 +1,4 @@
-//! Text turns and voice turns.
+//! Tests of text turns and voice turns.
 
 use amigops_emulator::{CannedReply, ReplyError, SANDBOX_WORKSPACE};
 use serde_json::json;
@@ -21,7 +21,7 @@ const FILE: &str = "Content-Disposition: form-data; name=\"audio\"; filename=\"a
     Content-Type: audio/ogg\r\n\r\nOggS";
 const NUMBER: &str = "Content-Disposition: form-data; name=\"phone_number\"\r\n\r\n+4912345";
 
-/// Sends a form with these parts.
+/// Sends a voice turn as a multipart form with these parts.
 fn speak(api: &WorkspaceServer, parts: &[&str]) -> Reply {
     let mut body: String = parts.iter().map(|part| format!("--edge\r\n{part}\r\n")).collect();
     body.push_str("--edge--\r\n");

@@ -1,4 +1,4 @@
-//! Updating and deleting services: unchanged fields, replaced fields and nulls.
+//! Tests of updating and deleting services: unchanged fields, replaced fields and nulls.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Replacing one version set.
+//! Tests of replacing one version set.
 
 use std::time::Duration;
 

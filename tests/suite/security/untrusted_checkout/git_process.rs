@@ -1,4 +1,4 @@
-//! How git is started: its path, its variables, and repositories of other users.
+//! Tests of how git is started: its path, its environment variables, and repositories of other users.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ fn git_is_not_searched_for_in_the_checkout() {
 /// The commands of git that amigops uses.
 const COMMANDS: &[&str] =
     &["rev-parse", "merge-base", "ls-tree", "cat-file --batch", "ls-files -z -t", "check-ignore"];
-/// The variables that git gets.
+/// The environment variables that git may get.
 const VARIABLES: &[&str] = &[
     "GIT_ALLOW_PROTOCOL",
     "GIT_ATTR_NOSYSTEM",
@@ -52,21 +52,23 @@ const VARIABLES: &[&str] = &[
     "HOME",
     "LC_ALL",
     "PATH",
-    // The wrapper's shell sets these.
+    // The shell that runs the wrapper sets these variables.
     "PWD",
     "OLDPWD",
     "SHLVL",
     "_",
 ];
 
-/// Checks git's arguments and variables for every command of amigops.
+/// Runs commands of amigops with a wrapper that logs the arguments and variables of git. Only listed arguments and
+/// variables may be in the log.
 #[test]
 fn git_gets_only_the_listed_variables_and_commands() {
     let lab = clinic(Api::Classic);
     run_git(&lab.path(), &["checkout", "-qb", "topic"]);
     lab.write("clinic/services/all.yaml", &service("Desk", "tags: {tier: silver}\n"));
     run_git(&lab.path(), &["commit", "-qam", "Silver"]);
-    // A file of each kind that asks git more: added, missing, with other ends of lines.
+    // The project gets files about which amigops asks git more questions: an added file, a missing file, and a file
+    // with other line ends.
     lab.write("clinic/added.yaml", "");
     let log = tempfile::tempdir().unwrap();
     let path = log.path().display();
@@ -111,13 +113,13 @@ fn git_gets_only_the_listed_variables_and_commands() {
         let known =
             COMMANDS.iter().any(|command| line.contains(&format!(" {command} ")) || line.ends_with(command));
         assert!(known, "git is run as: {line}");
-        // Only the question about trust lets git look for the repository.
+        // Only the command that checks whether git trusts the repository lets git search for the repository.
         assert!(line.contains(" --git-dir=/") || line.ends_with(" rev-parse --absolute-git-dir"), "{line}");
     }
     assert!(COMMANDS.iter().filter(|command| commands.contains(**command)).count() > 4, "{commands}");
 }
 
-/// Returns settings of git that would run the trap's program or write its mark.
+/// Returns a git configuration that would make git run the trap's program, or write to the trap's mark file.
 fn settings_that_run_programs(trap: &Trap) -> String {
     let program = trap.program();
     let program = program.display();
@@ -128,13 +130,15 @@ fn settings_that_run_programs(trap: &Trap) -> String {
     )
 }
 
-/// In a container, the checkout often belongs to another user than the job.
+/// The repository belongs to another user, as is common in containers. It must only be used if the user has declared it
+/// as trusted.
 #[test]
 fn another_users_repository_must_be_trusted() {
     let lab = clinic(Api::Classic);
     let head = run_git(&lab.path(), &["rev-parse", "HEAD"]);
     let home = tempfile::tempdir().unwrap();
-    // Git's own switch for this case: changing the owner takes a privilege.
+    // Changing the owner of a directory needs privileges, so the test uses a variable of git that simulates another
+    // owner.
     let git = wrapper("export GIT_TEST_ASSUME_DIFFERENT_OWNER=1");
     let path = git.path().to_str().unwrap();
     let home_path = home.path().to_str().unwrap();
@@ -152,12 +156,12 @@ fn another_users_repository_must_be_trusted() {
         "{}",
         based.stderr
     );
-    // A relative path would be the checkout's, so it does not count.
+    // With a relative `HOME`, the configuration would be a file of the checkout, so it is ignored.
     lab.write(".gitconfig", "[safe]\n\tdirectory = *\n");
     let (commit, based) = run(&[("HOME", ".")]);
     assert_eq!(commit, serde_json::Value::Null);
     based.expect(1);
-    // By variables, as containers of some systems do.
+    // The repository is trusted by environment variables, as in some containers.
     let top = fs::canonicalize(lab.path()).unwrap();
     let trusted: &[(&str, &str)] = &[
         ("GIT_CONFIG_COUNT", "1"),
@@ -167,7 +171,7 @@ fn another_users_repository_must_be_trusted() {
     let (commit, based) = run(trusted);
     assert_eq!(commit, head);
     based.expect(0);
-    // By a configuration that is not in its usual place.
+    // The repository is trusted by a configuration file that is not at its usual path.
     let config = format!("[safe]\n\tdirectory = {}\n", top.display());
     fs::write(home.path().join("elsewhere"), &config).unwrap();
     let elsewhere = home.path().join("elsewhere");
@@ -177,7 +181,8 @@ fn another_users_repository_must_be_trusted() {
         assert_eq!(commit, head, "{name}");
         based.expect(0);
     }
-    // By the user's configuration, as actions/checkout does. What else it says has no effect.
+    // The repository is trusted by the user's configuration, which actions/checkout writes. Other settings in that file
+    // must have no effect.
     let trap = Trap::set();
     fs::write(home.path().join(".gitconfig"), config + &settings_that_run_programs(&trap)).unwrap();
     let (commit, based) = run(&[]);
@@ -186,7 +191,7 @@ fn another_users_repository_must_be_trusted() {
     assert_eq!(trap.take(), None, "a program has run, or a trace was written");
 }
 
-/// Uses a real second owner, where the tests can change owners.
+/// The repository really belongs to another user, if the process may change owners. Otherwise, it keeps its owner.
 #[test]
 fn root_can_read_a_users_trusted_repository() {
     let lab = clinic(Api::Classic);

@@ -1,5 +1,5 @@
-//! No file that a pull request adds makes amigops run a program: real repositories, with programs that leave a mark
-//! when they run.
+//! Tests that no file that a pull request adds makes amigops run a program. They use real repositories, and programs
+//! that write a file, the mark, when they run.
 #![cfg(unix)]
 
 mod git_process;
@@ -20,7 +20,7 @@ fn program(path: &Path, mark: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A program outside the checkout, and the mark that it leaves when it runs.
+/// A directory outside the checkout with a program, and with the mark file that the program writes when it runs.
 struct Trap {
     directory: tempfile::TempDir,
 }
@@ -40,7 +40,8 @@ impl Trap {
         self.directory.path().join("mark")
     }
 
-    /// Returns the environment of the program's last run since the previous call; none if it has not run.
+    /// Returns the environment of the program's runs since the previous call, or `None` if it has not run. Removes the
+    /// mark.
     fn take(&self) -> Option<String> {
         let mark = fs::read_to_string(self.mark()).ok()?;
         fs::remove_file(self.mark()).unwrap();
@@ -75,7 +76,7 @@ fn clinic(api: Api) -> Lab {
     lab
 }
 
-/// Makes the project's directory a bare repository with a filter for every file, as a pull request could.
+/// Turns the project's directory into a bare repository with a filter for every file, as a pull request could.
 fn add_embedded_repository(lab: &Lab, trap: &Trap) {
     let clinic = lab.path().join("clinic");
     fs::write(clinic.join(".gitattributes"), "* filter=x\n").unwrap();
@@ -101,7 +102,7 @@ fn add_embedded_repository(lab: &Lab, trap: &Trap) {
     .unwrap();
     run_git(&lab.path(), &["add", "-A"]);
     run_git(&lab.path(), &["commit", "-qm", "Pull request"]);
-    // The attack works on who trusts that repository.
+    // The attack works if a user trusts bare repositories. This shows that the trap itself works.
     fs::write(clinic.join("services/all.yaml"), service("Desk", "tags: {tier: platinum}\n")).unwrap();
     run_git(&clinic, &["-c", "safe.bareRepository=all", "status", "--porcelain"]);
     assert!(trap.take().is_some(), "the trap catches nothing");
@@ -134,7 +135,8 @@ on_both_apis! {
     }
 }
 
-/// Creates a wrapper for git that runs some shell lines first. Returns its directory for PATH.
+/// Creates a program `git` that runs these shell lines and then the real git. Returns its directory, to be added to
+/// `PATH`.
 fn wrapper(lines: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("git");
@@ -144,7 +146,7 @@ fn wrapper(lines: &str) -> tempfile::TempDir {
     directory
 }
 
-/// Sets every setting of the repository's configuration that can run a program.
+/// Sets every setting in the configuration of the repository that can make git run a program.
 fn set_up_hostile_settings(lab: &Lab, trap: &Trap) {
     let top = lab.path();
     let program = trap.program().display().to_string();
@@ -194,7 +196,7 @@ fn set_up_hostile_settings(lab: &Lab, trap: &Trap) {
     {
         program_at_hook(trap, hook);
     }
-    // The pull request's part: it gives every file the filter and the drivers.
+    // A pull request can add this file, which assigns the filter and the drivers to every file.
     fs::write(top.join("clinic/.gitattributes"), "* filter=x diff=x merge=x text\n").unwrap();
 }
 
@@ -226,8 +228,9 @@ on_both_apis! {
     }
 }
 
-/// A clone without the files of older commits fetches them when git reads them: by a program that its
-/// configuration names. Git before 2.45 knows no `GIT_NO_LAZY_FETCH`, so the wrapper takes that away.
+/// In a partial clone, git fetches the files of older commits when it reads them. To fetch them, it runs a program that
+/// the configuration names. Git before 2.45 ignores `GIT_NO_LAZY_FETCH`, so the wrapper removes this variable to
+/// simulate such a version.
 #[test]
 fn missing_objects_of_a_clone_are_not_fetched() {
     let lab = clinic(Api::Classic);
@@ -261,14 +264,15 @@ fn missing_objects_of_a_clone_are_not_fetched() {
             run.stderr
         );
     }
-    // The files of the checked out commit exist, so that is reported.
+    // The files of the checked-out commit exist in the clone, so the plan names this commit.
     let mut command = lab.command(&["plan", "--format", "json"]);
     command.current_dir(clone.path().join("clinic"));
     let plan: serde_json::Value = serde_json::from_str(&run_command(command).expect(0).stdout).unwrap();
     assert_eq!(plan["commit"], run_git(clone.path(), &["rev-parse", "HEAD"]));
 }
 
-/// A `.git` file can't be in a commit, but an archive that was unpacked may hold one.
+/// The checkout contains a `.git` file that points to a repository inside the work tree. A commit can't contain such a
+/// file, but an unpacked archive can.
 #[test]
 fn a_git_file_that_points_into_the_work_tree_is_refused() {
     let lab = clinic(Api::Classic);
