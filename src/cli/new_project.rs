@@ -13,6 +13,7 @@ use crate::checkout;
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::PROJECT_FILE;
+use crate::schema::SchemaFile;
 
 /// The files that a new project on the sandbox has in addition to the project file.
 const SANDBOX_FILES: &[(&str, &str)] = &[
@@ -20,6 +21,8 @@ const SANDBOX_FILES: &[(&str, &str)] = &[
     ("services/meet-and-greet.yaml", include_str!("new_project/meet-and-greet.yaml")),
     ("services/health-coach.yaml", include_str!("new_project/health-coach.yaml")),
 ];
+/// The directory for the schemas that editors use.
+pub(super) const SCHEMA_DIRECTORY: &str = "schema";
 /// The placeholder in the project file that is replaced by the ownership value.
 const OWNER: &str = "OWNER";
 const IGNORE_FILE: (&str, &str) = (".gitignore", ".amigops/\n");
@@ -29,7 +32,7 @@ const MAX_IGNORE_BYTES: u64 = 1 << 20;
 pub(super) fn write_sandbox_project(context: &Context<'_>, root: &Path) -> Result<Vec<String>, Failure> {
     let owner = new_ownership_value(context.env, root);
     let project = include_str!("new_project/amigops.yaml").replace(OWNER, &owner);
-    write_project(context, root, &project, SANDBOX_FILES)
+    write_project(context, root, &project, SANDBOX_FILES, &[SchemaFile::Seed])
 }
 
 /// Writes the project file for the organization or workspace that the environment variables name. Returns the names of
@@ -40,18 +43,26 @@ pub(super) fn write_live_project(
     environment: &str,
 ) -> Result<Vec<String>, Failure> {
     let project = live_project_file(context.env, environment, &new_ownership_value(context.env, root))?;
-    write_project(context, root, &project, &[])
+    write_project(context, root, &project, &[], &[])
 }
 
+/// Writes the files of a new project, and returns their names. Every project has the schemas of the project file and of
+/// manifests.
 fn write_project(
     context: &Context<'_>,
     root: &Path,
     project: &str,
     more: &[(&str, &str)],
+    more_schemas: &[SchemaFile],
 ) -> Result<Vec<String>, Failure> {
+    // The first line of each file names its schema in this directory.
+    let schemas = [SchemaFile::Project, SchemaFile::Service].iter().chain(more_schemas);
+    let schemas: Vec<(String, String)> =
+        schemas.map(|schema| (format!("{SCHEMA_DIRECTORY}/{}", schema.file_name()), schema.text())).collect();
     let mut files = vec![(PROJECT_FILE, project)];
     files.extend(more);
     files.extend(ignore_file(context, root));
+    files.extend(schemas.iter().map(|(name, text)| (name.as_str(), text.as_str())));
     refuse_existing(root, &files)?;
     write_all(root, &files)?;
     Ok(files.iter().map(|(name, _)| (*name).to_owned()).collect())
@@ -81,7 +92,8 @@ fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String
     let url = urls.iter().find_map(|name| env.variable(name));
     let url = url.map_or_else(String::new, |url| format!("    base_url: {}\n", json!(url)));
     Ok(format!(
-        "version: 1\nmanifests: [services/**/*.yaml]    # globs, relative to this file\n\n\
+        "# yaml-language-server: $schema={SCHEMA_DIRECTORY}/project.schema.json\n\
+         version: 1\nmanifests: [services/**/*.yaml]    # globs, relative to this file\n\n\
          environments:\n  {}:\n    api: {api}\n    {key}: {}\n{url}    # credentials come from environment variables, never from a file\n\n\
          default_environment: {}\nownership: {{tag: managed_by, value: {}}}\n\
          prune: false                       # true: services without a manifest are retired without --prune\n\n\

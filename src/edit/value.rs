@@ -79,13 +79,21 @@ fn is_always_string(text: &str) -> bool {
     !(text.is_empty() || word || number_like || text.starts_with('='))
 }
 
+/// Returns true if a string can be written without quotes. White space at the end of a line and empty lines at the end of
+/// the text need quotes, because many editors remove them.
+fn can_be_natural(text: &str) -> bool {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let has_trailing_space = body.ends_with('\n') || body.split('\n').any(|line| line != line.trim_end());
+    !has_trailing_space && (text.contains('\n') || is_always_string(text))
+}
+
 /// Converts a value to the type that `yaml-edit` uses. `texts` is the style of its strings.
 pub(super) fn yaml(value: &Json, texts: Texts) -> YamlValue {
     match value {
         Json::Null => YamlValue::Scalar(ScalarValue::null()),
         Json::Bool(value) => YamlValue::Scalar(ScalarValue::parse(value.to_string())),
         Json::Number(number) => YamlValue::Scalar(ScalarValue::parse(number.to_string())),
-        Json::String(text) if texts == Texts::Quoted || !(is_always_string(text) || text.contains('\n')) => {
+        Json::String(text) if texts == Texts::Quoted || !can_be_natural(text) => {
             YamlValue::Scalar(ScalarValue::double_quoted(text))
         }
         Json::String(text) => YamlValue::Scalar(ScalarValue::string(text)),

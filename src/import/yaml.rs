@@ -188,8 +188,8 @@ fn literal_fits(text: &str) -> bool {
     let starts = !text.starts_with(|c: char| c.is_whitespace());
     text.trim_end().contains('\n') && starts && text.chars().all(shown)
         && !text.ends_with(|c: char| c.is_whitespace())
-        // Many editors remove the white space of a line that contains nothing else.
-        && text.lines().all(|line| line.is_empty() || !line.trim().is_empty())
+        // Many editors remove white space at the end of a line.
+        && text.split('\n').all(|line| !line.ends_with(|c: char| c.is_whitespace()))
 }
 
 fn literal(out: &mut String, text: &str, indent: usize) {
@@ -264,6 +264,29 @@ mod tests {
             \x20 dev:\n    agent_version: latest\n    context_graph_version: 6\n    llm_model_preferences:\n\
             \x20     EngageUser: {llm_name: openai_gpt-5.1, params: {temperature: 0.4}}\n";
         assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn no_line_ends_with_white_space() {
+        for text in [
+            "one \ntwo",
+            "one\t\ntwo",
+            "one\n \ntwo",
+            "one\ntwo\n",
+            "one\ntwo\n\n",
+            "one\u{3000}\ntwo",
+            "one ",
+        ] {
+            let written = written(json!({"description": text}));
+            assert!(written.starts_with("description: \"one"), "{written}");
+            assert_eq!(written.lines().count(), 1, "{written}");
+        }
+        let wide = format!("{}  {}", "word ".repeat(30).trim(), "more ".repeat(30).trim());
+        for text in ["one\n\n  two", &wide] {
+            let written = written(json!({"description": text}));
+            assert!(written.lines().count() > 1, "{written}");
+            assert!(written.lines().all(|line| line == line.trim_end()), "{written}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::collector::{DiagnosticCollector, Problem, Span};
 use super::diagnostic::Code;
+use super::scalar::yaml_1_1_type;
 use super::tree::{Key, Map, Node, Value, shortened};
 use crate::model::{code_point, did_you_mean, forbidden_in_name};
 
@@ -110,9 +111,6 @@ fn unknown_key(key: &Key, shape: &Shape<'_>) -> Problem {
         Some(known) => problem.label(format!("did you mean `{known}`?")),
         None => problem.label(format!("not a key of {}", shape.what)),
     };
-    if key.name == "<<" {
-        return problem.help("YAML 1.2 has no merge keys; use `defaults` in amigops.yaml to share values");
-    }
     if shape.help.is_empty() { problem } else { problem.help(shape.help) }
 }
 
@@ -243,8 +241,11 @@ pub(super) fn boolean(problems: &mut DiagnosticCollector, node: &Node) -> Option
         other => {
             let problem = wrong_type(node, "`true` or `false`");
             let hint = match other {
-                Value::Text(text) if is_yaml_1_1_boolean(text) => {
+                Value::Text(text) if yaml_1_1_type(text) == Some("a boolean") => {
                     problem.help("in YAML 1.2, `yes`, `no`, `on` and `off` are strings")
+                }
+                Value::Text(text) if ["true", "false"].contains(&text.to_lowercase().as_str()) => {
+                    problem.label(format!("write the value without quotes: {}", text.to_lowercase()))
                 }
                 _ => problem,
             };
@@ -252,10 +253,6 @@ pub(super) fn boolean(problems: &mut DiagnosticCollector, node: &Node) -> Option
             None
         }
     }
-}
-
-fn is_yaml_1_1_boolean(text: &str) -> bool {
-    ["yes", "no", "on", "off", "y", "n", "true", "false"].contains(&text.to_lowercase().as_str())
 }
 
 /// Returns the string in a node if it is one of the allowed `words`. Reports any other value, and returns `None` for
@@ -289,13 +286,33 @@ pub(super) fn is_ambiguous(raw: &str) -> bool {
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Reports a text without quotes that YAML 1.1 reads as a number or boolean. Where every type is allowed, it is not clear
+/// which one the user means.
+fn check_plain_text(problems: &mut DiagnosticCollector, span: Span, text: &str) {
+    let Some(what) = yaml_1_1_type(text) else { return };
+    let message = format!("`{}` is {what} in YAML 1.1, but a string in YAML 1.2", shortened(text));
+    problems.push(
+        Problem::error(Code::BadValue, span, message).label("put it in quotes to mean the text").help(
+            match what {
+                "a boolean" => "write `true` or `false` to mean a boolean",
+                _ => "write only decimal digits to mean a number",
+            },
+        ),
+    );
+}
+
 /// Converts a node to JSON, for values that the loader does not interpret. Reports a number with ambiguous leading
 /// zeros. Reports a number that JSON can't express, and converts it to null.
 pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
-        Value::Text(text) => Json::String(text.clone()),
+        Value::Text(text) => {
+            if node.plain {
+                check_plain_text(problems, node.span, text);
+            }
+            Json::String(text.clone())
+        }
         Value::List(items) => Json::Array(items.iter().map(|item| json(problems, item)).collect()),
         Value::Map(map) => Json::Object(
             map.entries.iter().map(|(key, value)| (key.name.clone(), json(problems, value))).collect(),

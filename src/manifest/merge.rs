@@ -66,7 +66,7 @@ fn apply(target: Option<Node>, patch: &Node, nulls: Nulls) -> Node {
         Some(Node { value: Value::Map(map), .. }) => map,
         _ => Map::default(),
     };
-    Node { span: patch.span, value: Value::Map(apply_members(target, members, nulls)) }
+    Node::new(patch.span, Value::Map(apply_members(target, members, nulls)))
 }
 
 fn apply_members(target: Map, members: &Map, nulls: Nulls) -> Map {

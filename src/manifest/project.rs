@@ -10,8 +10,8 @@ use super::environment::{self, Environment};
 use super::files;
 use super::tree::{Node, Value, shortened};
 use crate::model::{
-    Api, Guardrails, MaxRemovals, Ownership, Policy, Retire, ServiceName, TAG_PROTECTED, TAG_REPLACES,
-    VersionSetName, VersionSetPatterns, did_you_mean,
+    Api, Guardrails, MaxRemovals, Ownership, Policy, Retire, ServiceName, TAG_ORIGIN, TAG_PROTECTED,
+    TAG_REPLACES, VersionSetName, VersionSetPatterns, did_you_mean,
 };
 
 /// The name of the file at the root of every project.
@@ -32,7 +32,8 @@ pub(super) const SHAPE: Shape = Shape {
     ],
     help: "",
 };
-pub(super) const OWNERSHIP: Shape = Shape { what: "`ownership`", keys: &["tag", "value"], help: "" };
+pub(super) const OWNERSHIP: Shape =
+    Shape { what: "`ownership`", keys: &["tag", "value", "origin"], help: "" };
 pub(super) const GUARDRAILS: Shape =
     Shape { what: "`guardrails`", keys: &["max_removals", "require_pins", "protected"], help: "" };
 
@@ -88,7 +89,7 @@ pub(super) fn decode(problems: &mut DiagnosticCollector, root: &Path, node: &Nod
         Some(node) => decode::texts(problems, node, "patterns of manifest files"),
         None => Vec::new(),
     };
-    if let Some(Node { span, value: Value::List(items) }) = fields.raw("manifests")
+    if let Some(Node { span, value: Value::List(items), .. }) = fields.raw("manifests")
         && items.is_empty()
     {
         problems.push(no_manifests(*span, "`manifests` is empty", "expected at least one pattern"));
@@ -156,7 +157,7 @@ fn defaults(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<No
             );
         }
     }
-    Some(Node { span: node.span, value: Value::Map(allowed) })
+    Some(Node::new(node.span, Value::Map(allowed)))
 }
 
 /// Decodes `lifecycle.retire` of the project's defaults, which applies to services whose manifests were deleted. Does
@@ -240,13 +241,15 @@ fn ownership(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Ownershi
         let Some(text) = decode::name(problems, node, "the ownership tag") else { return otherwise };
         if !super::tags::is_valid(text) {
             problems.push(super::tags::bad_tag(node.span, text, "the ownership tag"));
-        } else if name == "tag" && (text == TAG_REPLACES || text == TAG_PROTECTED) {
+        } else if name == "tag" && [TAG_REPLACES, TAG_PROTECTED, TAG_ORIGIN].contains(&text) {
             let message = format!("the tag `{text}` is reserved");
             problems.push(Problem::error(Code::OwnTag, node.span, message).label("choose another tag"));
         }
         text.to_owned()
     };
-    Ownership { tag: part("tag", default.tag), value: part("value", default.value), is_written }
+    let (tag, value) = (part("tag", default.tag), part("value", default.value));
+    let origin = fields.get(problems, "origin").and_then(|node| decode::boolean(problems, node));
+    Ownership { tag, value, is_written, origin: origin.unwrap_or(default.origin) }
 }
 
 /// Reports each `prune: true`, of the project or of an environment, if the file does not set an ownership value. All

@@ -232,6 +232,8 @@ fn any_number(problems: &mut DiagnosticCollector, node: &Node, expected: &str) -
                 Value::Text(text) if matches!(scalar::resolve(text), Value::Number(_)) => {
                     problem.label(format!("write the value without quotes: {text}"))
                 }
+                Value::Text(text) if scalar::yaml_1_1_type(text) == Some("a number") => problem
+                    .help("YAML 1.2 reads this as a string: write only decimal digits to mean a number"),
                 _ => problem,
             });
             None

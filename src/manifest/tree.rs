@@ -7,6 +7,8 @@ use super::collector::Span;
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
+    /// True if the value is a scalar without quotes, block indicator and tag.
+    pub(super) plain: bool,
 }
 
 /// A YAML value. Its type is one of those in the core schema of YAML 1.2.
@@ -51,7 +53,7 @@ pub(super) struct Map {
     pub(super) entries: Vec<(Key, Node)>,
 }
 
-/// Compares values only, not spans.
+/// Compares values only, neither spans nor styles.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
@@ -85,6 +87,11 @@ impl Map {
 }
 
 impl Node {
+    /// Creates a node that is not a plain scalar.
+    pub(super) fn new(span: Span, value: Value) -> Self {
+        Self { span, value, plain: false }
+    }
+
     /// Describes the node for a message of the form "expected …, found …".
     pub(super) fn describe(&self) -> String {
         match &self.value {

@@ -81,7 +81,7 @@ fn split(
     project: &DecodedProject,
     document: Node,
 ) -> Option<(Node, BTreeMap<String, Node>)> {
-    let Node { span, value: Value::Map(mut map) } = document else {
+    let Node { span, value: Value::Map(mut map), .. } = document else {
         decode::mapping(problems, &document, "a service");
         return None;
     };
@@ -90,7 +90,7 @@ fn split(
         Some((key, node)) => overlays(problems, project, &key, &node),
         None => BTreeMap::new(),
     };
-    let mut base = Node { span, value: Value::Map(map) };
+    let mut base = Node::new(span, Value::Map(map));
     if let Some(defaults) = &project.defaults {
         base = merge::document(defaults, &base);
     }
@@ -119,7 +119,7 @@ fn overlays(
             );
         } else if let Some(overlay) = decode::mapping(problems, value, "an overlay") {
             let overlay = reject_fixed_members(problems, overlay.clone());
-            found.insert(key.name.clone(), Node { span: value.span, value: Value::Map(overlay) });
+            found.insert(key.name.clone(), Node::new(value.span, Value::Map(overlay)));
         }
     }
     found

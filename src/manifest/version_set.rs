@@ -8,6 +8,7 @@ use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
 use super::rules::{Rules, not_yet, platform_only};
+use super::scalar;
 use super::settings;
 use super::tree::{Key, Node, Value, shortened};
 use crate::model::{Api, DesiredPreference, DesiredVersionSet, Pin, VersionSetName, forbidden_in_name};
@@ -179,6 +180,9 @@ fn pin(problems: &mut DiagnosticCollector, node: &Node, name: &str) -> Option<Pi
         Value::Text(text) if text == "latest" => (Some(Pin::Latest), String::new()),
         Value::Text(text) if text.trim().parse::<u32>().is_ok_and(|number| number > 0) => {
             (None, format!("write the value without quotes: {}", text.trim()))
+        }
+        Value::Text(text) if scalar::yaml_1_1_type(text) == Some("a number") => {
+            (None, "YAML 1.2 reads this as a string: write only decimal digits".to_owned())
         }
         Value::Number(number) if decode::is_ambiguous(&number.raw) => {
             (None, "remove the leading zero: the number could be read as octal".to_owned())

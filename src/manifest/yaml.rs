@@ -211,6 +211,7 @@ impl<'input> Builder<'input, '_> {
             return Err(Box::new(self.too_deep(span)));
         }
         self.count(span, 1)?;
+        let plain = matches!(&event, Event::Scalar(_, ScalarStyle::Plain, _, None));
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 (anchor, self.scalar(&text, style, tag.as_deref(), span))
@@ -226,7 +227,7 @@ impl<'input> Builder<'input, '_> {
             Event::Alias(id) => return self.alias(id, span, depth),
             _ => return Err(Box::new(Problem::error(Code::Syntax, span, "invalid YAML: expected a value"))),
         };
-        let node = Node { span, value };
+        let node = Node { span, value, plain };
         if anchor != 0 {
             self.charge(span, weigh(&node))?;
             self.anchors.insert(anchor, node.clone());
@@ -265,13 +266,13 @@ impl<'input> Builder<'input, '_> {
         let weight = weigh(node);
         self.charge(span, weight)?;
         self.count(span, weight.nodes)?;
-        Ok(self.anchors.get(&id).cloned().unwrap_or(Node { span, value: Value::Null }))
+        Ok(self.anchors.get(&id).cloned().unwrap_or(Node::new(span, Value::Null)))
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Value {
         match tag.map(|tag| (tag, tag.core_suffix())) {
             None if style == ScalarStyle::Plain => resolve(text),
-            Some((_, Some("null" | "bool" | "int" | "float"))) => resolve(text),
+            Some((_, Some(name @ ("null" | "bool" | "int" | "float")))) => self.tagged(text, name, span),
             Some((_, Some("str"))) | None => Value::Text(text.to_owned()),
             // The tag `!` alone means that the scalar is a string.
             Some((tag, _)) if tag.original() == "!" => Value::Text(text.to_owned()),
@@ -279,6 +280,38 @@ impl<'input> Builder<'input, '_> {
                 self.check_tag(tag, "str", span);
                 Value::Text(text.to_owned())
             }
+        }
+    }
+
+    /// Returns the value of a scalar whose tag names a type. If the text is not of that type, reports it and returns some
+    /// value of the type, so that the value causes no other problem.
+    fn tagged(&mut self, text: &str, tag: &str, span: Span) -> Value {
+        let value = resolve(text);
+        let fits = match &value {
+            Value::Null => tag == "null",
+            Value::Bool(_) => tag == "bool",
+            Value::Number(number) => tag == "float" || (tag == "int" && number.is_integer()),
+            _ => false,
+        };
+        if fits {
+            return value;
+        }
+        let what = match tag {
+            "null" => "null",
+            "bool" => "a boolean",
+            "int" => "a whole number",
+            _ => "a number",
+        };
+        let message = format!("`{}` does not fit the tag `!!{tag}`", super::tree::shortened(text));
+        self.problems.push(
+            Problem::error(Code::UnsupportedYaml, span, message)
+                .label(format!("not {what}"))
+                .help("remove the tag, or correct the value"),
+        );
+        match tag {
+            "null" => Value::Null,
+            "bool" => Value::Bool(false),
+            _ => resolve("1"),
         }
     }
 
@@ -327,9 +360,14 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// Reads the key of a member. Reports a key that is not a string, and returns `None` for it.
+    /// Reads the key of a member. Reports a key that is not a string or that is a merge key, and returns `None` for it.
     fn key(&mut self, event: Event<'input>, span: Span, depth: usize) -> Step<Option<Key>> {
         // An unquoted `NO`, `1` or `true` as a key is probably meant as a name, so it is used as a string.
+        if matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<") {
+            self.problems.push(merge_key(span));
+            self.node(event, span, depth + 1)?;
+            return Ok(None);
+        }
         let plain = match &event {
             Event::Scalar(text, style, 0, None) if *style != ScalarStyle::Plain || !text.is_empty() => {
                 Some(text.clone().into_owned())
@@ -361,6 +399,12 @@ fn find_duplicate(map: &Map, index: &mut HashMap<String, Span>, key: &Key) -> Op
         index.extend(map.entries.iter().map(|(key, _)| (key.name.clone(), key.span)));
     }
     index.get(&key.name).copied()
+}
+
+fn merge_key(span: Span) -> Problem {
+    Problem::error(Code::UnsupportedYaml, span, "the merge key `<<` is not supported")
+        .label("YAML 1.2 has no merge keys")
+        .help("use `defaults` in amigops.yaml to share values; put `<<` in quotes if it is the name of a key")
 }
 
 fn duplicate_key(key: &Key, first: Span) -> Problem {

@@ -14,9 +14,13 @@ use crate::model::ServiceName;
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
-    /// Directory for the new manifests, inside the project
+    /// Write manifests for new services into this directory, inside the project; without it, only existing manifests are
+    /// updated
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    out: Option<PathBuf>,
+    /// Show the changes as a diff without writing them
+    #[arg(long)]
+    dry_run: bool,
     /// Also import inactive services without an owner
     #[arg(long)]
     all: bool,
@@ -35,7 +39,8 @@ impl Import {
             leftovers: BTreeSet::new(),
         };
         // `--out` is relative to `-C`, like every other path.
-        let out = context.global.directory.join(&self.out);
-        Importer { target, scope, project_files: Vec::new() }.run(&out).await
+        let out = self.out.as_ref().map(|out| context.global.directory.join(out));
+        let importer = Importer { target, scope, project_files: Vec::new(), dry_run: self.dry_run };
+        importer.run(out.as_deref()).await
     }
 }

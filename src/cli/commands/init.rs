@@ -78,6 +78,8 @@ async fn import(context: &Context<'_>, root: &Path) -> Result<(), Failure> {
         for file in &files {
             let _ = fs::remove_file(root.join(file));
         }
+        // This fails if the directory has other files, which is intended.
+        let _ = fs::remove_dir(root.join(new_project::SCHEMA_DIRECTORY));
     }
     result.map(|_| ())
 }
@@ -91,5 +93,6 @@ async fn import_services(
     let options = LoadOptions::new(ProjectSource::WorkingDirectory(root), Some(environment));
     let target = ImportTarget::open(context, options)?;
     let out = target.root().join("services");
-    Importer { target, scope: Scope::default(), project_files }.run(&out).await
+    let importer = Importer { target, scope: Scope::default(), project_files, dry_run: false };
+    importer.run(Some(&out)).await
 }

@@ -10,13 +10,15 @@ use crate::error::Failure;
 use crate::import::{NewFile, Note};
 use crate::manifest::{EnvironmentTarget, Loaded, ManifestDocument, Problems, Severity};
 use crate::model::{ServiceName, Snapshot};
-use crate::plan::{self, Field, Options, Plan, PlanError, ServiceKind};
+use crate::plan::{self, Field, Options, Plan, PlanError, ServiceKind, ServicePlan, VersionSetChangeKind};
 use crate::remote::complete_snapshot;
 
 /// An existing file that the import changes.
 pub(super) struct Edit {
     /// The path of the file in the project.
     pub(super) file: String,
+    /// The text of the file before the import.
+    pub(super) before: String,
     /// The new text of the file.
     pub(super) text: String,
     /// The services whose manifests in this file change.
@@ -58,12 +60,14 @@ pub(super) struct Draft {
     pub(super) files: Vec<NewFile>,
     pub(super) edits: Vec<Edit>,
     pub(super) notes: Vec<Note>,
+    /// The services that no manifest declares and that get no new manifest, because there is no directory for one.
+    pub(super) undeclared: Vec<ServiceName>,
 }
 
 /// The changes that a plan will still make after the files are written.
 #[derive(Default)]
 pub(super) struct RemainingChanges {
-    /// The lines that are printed to stdout.
+    /// Sentences without their subject, a plan. They are printed to stdout.
     pub(super) result: Vec<String>,
     /// The notes that are printed to stderr.
     pub(super) notes: Vec<String>,
@@ -71,7 +75,7 @@ pub(super) struct RemainingChanges {
 
 impl Draft {
     pub(super) fn new(directory: String) -> Self {
-        Self { directory, files: Vec::new(), edits: Vec::new(), notes: Vec::new() }
+        Self { directory, files: Vec::new(), edits: Vec::new(), notes: Vec::new(), undeclared: Vec::new() }
     }
 
     /// Returns a note about each manifest whose declared name changes.
@@ -79,6 +83,22 @@ impl Draft {
         self.edits
             .iter()
             .flat_map(|edit| edit.services.iter().filter_map(|service| service.rename_note(&edit.file)))
+    }
+
+    /// Returns a note about the services that get no new manifest, or `None` if there are none.
+    pub(super) fn undeclared_note(&self) -> Option<String> {
+        const MAX_NAMES: usize = 5;
+        let mut names: Vec<String> =
+            self.undeclared.iter().take(MAX_NAMES).map(|name| format!("`{name}`")).collect();
+        if self.undeclared.len() > MAX_NAMES {
+            names.push(format!("{} more", self.undeclared.len() - MAX_NAMES));
+        }
+        let what = match self.undeclared.len() {
+            0 => return None,
+            1 => "1 live service has no manifest and was not imported".to_owned(),
+            count => format!("{count} live services have no manifests and were not imported"),
+        };
+        Some(format!("{what}: {}. Use `--out DIR` to write new manifests", names.join(", ")))
     }
 
     /// Returns the path of a new file in the project.
@@ -135,7 +155,9 @@ impl Draft {
                 self.edits[index].text = text;
                 self.edits[index].services.push(edited);
             }
-            None => self.edits.push(Edit { file: document.file.clone(), text, services: vec![edited] }),
+            None => {
+                self.edits.push(Edit { file: document.file.clone(), before, text, services: vec![edited] });
+            }
         }
         Ok(())
     }
@@ -272,6 +294,8 @@ fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
         max_removals: None,
         limited: !matches!(loaded.environment.target, EnvironmentTarget::Embedded { limits: false, .. }),
         only: Default::default(),
+        commit: None,
+        create: Default::default(),
         enforce_guardrails: true,
     }
 }
@@ -279,26 +303,19 @@ fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
 /// Describes the changes that a plan would make, apart from adding the project's ownership tag to services.
 fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
     let tag = Field::Tag(tag.to_owned());
-    let only_tags = |service: &&plan::ServicePlan| {
+    let only_tags = |service: &&ServicePlan| {
         let alone = service.kind == ServiceKind::Update && service.steps.len() == 1;
         service.adopted && alone && service.changes.fields.iter().all(|change| change.field == tag)
     };
     let adopted = plan.services.iter().filter(only_tags).count();
     let rest: Vec<_> = plan.services.iter().filter(|service| !only_tags(service)).collect();
-    let what =
-        match (adopted, rest.len()) {
-            (0, 0) => "A plan made now would change nothing.".to_owned(),
-            (1, 0) => "A plan made now would only add the ownership tag to 1 service: run `amigops apply`."
-                .to_owned(),
-            (n, 0) => format!(
-                "A plan made now would only add the ownership tag to {n} services: run `amigops apply`."
-            ),
-            (_, 1) => "A plan made now would still change 1 service: run `amigops plan` to see the changes."
-                .to_owned(),
-            (_, n) => format!(
-                "A plan made now would still change {n} services: run `amigops plan` to see the changes."
-            ),
-        };
+    let what = match (adopted, rest.len()) {
+        (0, 0) => "would change nothing.".to_owned(),
+        (1, 0) => "would only add the ownership tag to 1 service: run `amigops apply`.".to_owned(),
+        (n, 0) => format!("would only add the ownership tag to {n} services: run `amigops apply`."),
+        (_, 1) => "would still change 1 service: run `amigops plan` to see the changes.".to_owned(),
+        (_, n) => format!("would still change {n} services: run `amigops plan` to see the changes."),
+    };
     let notes = rest.iter().map(|service| {
         let what = match service.kind {
             ServiceKind::Create => {
@@ -307,14 +324,27 @@ fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
             }
             ServiceKind::Replace => "a plan would replace this service".to_owned(),
             ServiceKind::Retire => "a plan would retire this service".to_owned(),
-            ServiceKind::Update => {
-                let paths: Vec<String> =
-                    service.changes.values().map(|change| change.path.to_string()).collect();
-                format!("a plan would change this service: {}", paths.join(", "))
-            }
+            ServiceKind::Update => describe_update(plan, service),
         };
         format!("`{}`: {what}", service.name)
     });
     let notes = notes.collect();
     RemainingChanges { result: vec![what], notes }
+}
+
+/// Returns a sentence that names the keys of a service that the plan would change.
+fn describe_update(plan: &Plan, service: &ServicePlan) -> String {
+    let fields = service.changes.field_values().map(|change| change.path.to_string());
+    let sets = plan.version_set_changes(service).flat_map(|set| match set.kind {
+        VersionSetChangeKind::Changed => set.values().map(|change| change.path.to_string()).collect(),
+        VersionSetChangeKind::Created => vec![format!("{} (created)", set.path())],
+        VersionSetChangeKind::Deleted => vec![format!("{} (deleted)", set.path())],
+    });
+    let mut paths: Vec<String> = fields.chain(sets).collect();
+    paths.dedup();
+    match paths.is_empty() {
+        // The plan only cleans up, for example after an interrupted replacement.
+        true => "a plan would make steps for this service that change none of its values".to_owned(),
+        false => format!("a plan would change this service: {}", paths.join(", ")),
+    }
 }

@@ -3,6 +3,7 @@
 //! Before anything is written, the project is loaded and planned as it will be after the import. So the import can
 //! report the changes that a plan will still make.
 
+mod diff;
 mod draft;
 mod target;
 
@@ -27,12 +28,19 @@ pub(super) struct Importer<'a> {
     pub(super) scope: select::Scope,
     /// The files of a new project that were written before the import. They are included in the report.
     pub(super) project_files: Vec<String>,
+    /// True if the import only shows what it would write.
+    pub(super) dry_run: bool,
 }
 
 impl Importer<'_> {
-    /// Runs the import, and writes new manifests into the directory `out`.
-    pub(super) async fn run(mut self, out: &Path) -> Result<Success, Failure> {
-        let out = resolve_directory(self.target.root(), out)?;
+    /// Runs the import, and writes new manifests into the directory `out`. Without a directory, only updates existing
+    /// manifests.
+    pub(super) async fn run(mut self, out: Option<&Path>) -> Result<Success, Failure> {
+        let out = out.map(|out| resolve_directory(self.target.root(), out)).transpose()?;
+        if out.is_none() && self.target.loaded.documents.is_empty() {
+            return Err(Failure::other("the project has no manifests that the import could update")
+                .hint("use `--out DIR` to write new manifests into a directory, such as `services`"));
+        }
         // Read the list of services twice, because one reading may miss a service.
         let snapshot = read_snapshot(self.target.api(), missing_lookups, |_| true).await?;
         if let Some(name) = select::missing(&self.scope, &snapshot).first() {
@@ -40,21 +48,26 @@ impl Importer<'_> {
         }
         let leftovers = snapshot.services.iter().filter(|service| plan::is_leftover(service));
         self.scope.leftovers = leftovers.map(|service| service.id.clone()).collect();
-        let draft = self.draft(&snapshot, &out)?;
+        let draft = self.draft(&snapshot, out.as_deref())?;
         let (draft, remaining) = draft.drop_unusable(&self.target, snapshot).await?;
-        for edit in &draft.edits {
-            files::replace(self.target.root(), &edit.file, &edit.text)?;
-        }
-        files::make_directory(self.target.root(), &out)?;
-        for file in &draft.files {
-            files::create(&out.join(&file.name), &file.text)?;
+        if !self.dry_run {
+            self.write(&draft, out.as_deref())?;
         }
         self.report(&draft, &remaining);
         Ok(Success::Done)
     }
 
+    fn write(&self, draft: &Draft, out: Option<&Path>) -> Result<(), Failure> {
+        for edit in &draft.edits {
+            files::replace(self.target.root(), &edit.file, &edit.text)?;
+        }
+        let Some(out) = out else { return Ok(()) };
+        files::make_directory(self.target.root(), out)?;
+        draft.files.iter().try_for_each(|file| files::create(&out.join(&file.name), &file.text))
+    }
+
     /// Returns the changes to existing manifests and the new manifests, without writing them.
-    fn draft(&self, snapshot: &Snapshot, out: &Path) -> Result<Draft, Failure> {
+    fn draft(&self, snapshot: &Snapshot, out: Option<&Path>) -> Result<Draft, Failure> {
         let (loaded, root) = (&self.target.loaded, self.target.root());
         let policy = &loaded.project.policy;
         let environments = &loaded.project.environments;
@@ -72,7 +85,7 @@ impl Importer<'_> {
         let ids =
             plan::ids(&loaded.desired, snapshot, policy, loaded.environment.target.api()).unwrap_or_default();
         let pairs = select::match_services(&loaded.desired, &ids, &about, &self.scope.leftovers);
-        let mut draft = Draft::new(relative(root, out));
+        let mut draft = Draft::new(out.map(|out| relative(root, out)).unwrap_or_default());
         for document in &loaded.documents {
             let Some(name) = document.service().map(ServiceName::new) else { continue };
             let (Some(wanted), Some(live)) = (loaded.desired.services.get(&name), pairs.get(&name)) else {
@@ -92,6 +105,10 @@ impl Importer<'_> {
             .into_iter()
             .filter(|live| !matched.contains(&live.id) && !is_declared(&live.name))
             .collect();
+        let Some(out) = out else {
+            draft.undeclared = new.into_iter().map(|live| live.name.clone()).collect();
+            return Ok(draft);
+        };
         let notes = notes.into_iter().filter(|note| !is_declared(&note.service));
         draft.notes.extend(notes);
         let taken = file_names(out)?;
@@ -118,16 +135,30 @@ impl Importer<'_> {
         }
         let (created, updated) = (self.project_files.len() + draft.files.len(), draft.edits.len());
         let counted = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-        text += &format!("Import: {} created, {} updated\n", counted(created), counted(updated));
+        let (created, updated) = (counted(created), counted(updated));
+        let when = match self.dry_run {
+            true => {
+                text += &diff::of_files(draft);
+                text += &format!(
+                    "Dry run: {created} would be created, {updated} would be updated; nothing was written\n"
+                );
+                "A plan made after this import"
+            }
+            false => {
+                text += &format!("Import: {created} created, {updated} updated\n");
+                "A plan made now"
+            }
+        };
         for line in &remaining.result {
-            text += &format!("{line}\n");
+            text += &format!("{when} {line}\n");
         }
         self.target.context.ui.result(&text);
         for note in &draft.notes {
             let (service, message) = (visible(note.service.as_str()), visible(&note.message));
             self.target.context.ui.note(&format!("note: `{service}`: {message}"));
         }
-        for note in draft.rename_notes().chain(remaining.notes.iter().cloned()) {
+        let notes = draft.rename_notes().chain(draft.undeclared_note());
+        for note in notes.chain(remaining.notes.iter().cloned()) {
             self.target.context.ui.note(&format!("note: {}", visible(&note)));
         }
     }

@@ -320,6 +320,8 @@ on_both_apis! {
         assert!(run.stderr.contains("services/all.yaml: line 7: `version_sets.staging.agent_version`"), "{}", run.stderr);
         assert!(run.stderr.contains("the live value is 4"), "{}", run.stderr);
         assert!(run.stdout.contains("A plan made now would still change "), "{}", run.stdout);
+        let note = "note: `Coach`: a plan would change this service: version_sets.staging.agent_version\n";
+        assert!(run.stderr.ends_with(note), "{}", run.stderr);
         let text = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
         assert!(text.contains("description: New.") && text.contains("staging: *pins"), "{text}");
     }
@@ -401,11 +403,13 @@ on_both_apis! {
         };
         let made = run(&["init", "--from-env", "project"]).expect(0);
         expect_adoption(&made, count);
-        let beginning = "  + amigops.yaml\n  + .gitignore\n  + services/";
+        let beginning = "  + amigops.yaml\n  + .gitignore\n  + schema/project.schema.json\n  \
+                         + schema/service.schema.json\n  + services/";
         assert!(made.stdout.starts_with(beginning), "{}", made.stdout);
         let written = made.stdout.lines().filter(|line| line.starts_with("  + ")).count();
         assert!(made.stdout.contains(&format!("Import: {written} files created, ")), "{}", made.stdout);
         let file = std::fs::read_to_string(home.path().join("project/amigops.yaml")).unwrap();
+        expect_schemas(&home.path().join("project"), count + 1);
         assert!(!file.contains("s3cret-key") && !file.contains("key-id") && !file.contains("user-1"), "{file}");
         let plan = run(&["plan", "-C", "project"]).expect(0);
         assert!(plan.stdout.contains(&format!("{count} to change")), "{}", plan.stdout);
@@ -413,6 +417,28 @@ on_both_apis! {
         run(&["plan", "--prune", "--detailed-exitcode", "-C", "project"]).expect(0);
         run(&["init", "--from-env", "project"]).expect(1);
     }
+}
+
+/// Checks that the first line of each YAML file of a project names a schema, that the path leads to a JSON Schema, and
+/// that there are `count` such files.
+#[track_caller]
+fn expect_schemas(project: &std::path::Path, count: usize) {
+    let mut found = 0;
+    for directory in [project.to_owned(), project.join("services")] {
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let line = text.lines().next().unwrap();
+                let schema = line.strip_prefix("# yaml-language-server: $schema=").expect(line);
+                let schema = std::fs::read_to_string(directory.join(schema)).unwrap();
+                let schema: Value = serde_json::from_str(&schema).unwrap();
+                assert!(schema["title"].is_string() && schema["$schema"].is_string(), "{path:?}");
+                found += 1;
+            }
+        }
+    }
+    assert_eq!(found, count);
 }
 
 #[test]
@@ -441,6 +467,7 @@ fn new_project_works_immediately() {
         assert!(refused.stderr.contains("--env can't be used without --from-env"), "{}", refused.stderr);
     }
     assert!(!home.path().join("third").exists());
+    expect_schemas(&home.path().join("new"), 4);
     run(&["validate", "-C", "new"]).expect(0);
     run(&["apply", "--auto-approve", "-C", "new"]).expect(0);
     run(&["plan", "--prune", "--detailed-exitcode", "-C", "new"]).expect(0);

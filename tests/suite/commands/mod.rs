@@ -2,6 +2,7 @@
 
 pub(crate) mod emulator;
 mod import;
+mod import_modes;
 mod outdated;
 mod packaging;
 mod promote;

@@ -112,6 +112,7 @@ on_both_apis! {
         let run = lab.run(&["outdated", "Nite Desk"]).expect(1);
         assert!(run.stderr.contains("did you mean `Night Desk`?"), "{}", run.stderr);
         let run = lab.run(&["outdated", "--set", "relaese"]).expect(1);
+        assert!(run.stderr.contains("error: no service has a version set `relaese`\n"), "{}", run.stderr);
         assert!(run.stderr.contains("did you mean `release`?"), "{}", run.stderr);
     }
 

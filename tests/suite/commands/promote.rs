@@ -227,8 +227,9 @@ fn impossible_requests_are_refused_and_no_file_is_changed() {
     case.expect_refusal(&with("newest", "release", "Desk"), "`latest`, which is not a pin");
     case.expect_refusal(&with("newest", "release", "Desk"), "lists `release`");
     case.expect_refusal(&with("staging", "release", "Dsek"), "did you mean `Desk`?");
+    case.expect_refusal(&promote("stagign", "release"), "error: no service has a version set `stagign`\n");
     case.expect_refusal(&promote("stagign", "release"), "did you mean `staging`?");
-    case.expect_refusal(&with("half", "release", "Alpha"), "`Alpha` has no version set `half`");
+    case.expect_refusal(&with("half", "release", "Alpha"), "error: `Alpha` has no version set `half`\n");
     case.expect_refusal(&promote("staging", "staging"), "the same version set");
     case.expect_refusal(&promote("staging", "edge"), "belongs to the server");
     case.expect_refusal(&promote("staging", "personal-me"), "as unmanaged");

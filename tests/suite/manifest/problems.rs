@@ -30,7 +30,12 @@ fn invalid_yaml_is_reported() {
     expect_document("just text\n", &["AG010 1:1"]);
     expect("tags: !include x.yaml\n", &["AG007 4:16", "AG010 4:16"]);
     expect("? [a, b]\n: c\n", &["AG007 4:3"]);
-    expect("<<: {active: true}\n", &["AG012 4:1"]);
+    expect("<<: {active: true}\n", &["AG007 4:1"]);
+    expect("tags: {\"<<\": gold}\nlifecycle: {<<: {}}\n", &["AG021 4:8", "AG007 5:13"]);
+    expect(
+        "active: !!bool maybe\ntags: {a: !!int x, b: !!str yes}\n",
+        &["AG007 4:16", "AG007 5:17", "AG010 5:17"],
+    );
 }
 
 #[test]
