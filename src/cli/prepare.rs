@@ -11,6 +11,7 @@ use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
 use super::context::Context;
 use super::git::LoadedFiles;
+use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{self, EnvironmentTarget, LoadOptions, Loaded};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
@@ -22,7 +23,7 @@ use crate::report::diagnostics;
 /// Arguments that `plan`, `apply` and other planning commands share.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct PlanArgs {
-    /// Retire the services that this project owns and that no manifest declares
+    /// Retire the services that this project owns and no manifest declares
     #[arg(long, overrides_with = "no_prune")]
     prune: bool,
     /// Retire none of them, even if amigops.yaml says `prune: true`
@@ -39,6 +40,9 @@ pub(super) struct PlanArgs {
     /// `guardrails.max_removals`
     #[arg(long, value_name = "N|N%")]
     max_removals: Option<MaxRemovals>,
+    /// Create NAME even if it may be a renamed service; may be repeated
+    #[arg(long, value_name = "NAME")]
+    create: Vec<String>,
     /// Plan only the service NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -64,12 +68,14 @@ impl PlanArgs {
     /// Returns the options in the form in which a saved plan records them. `prune` is true if orphans are retired
     /// without a flag.
     pub(super) fn chosen(&self, prune: bool) -> RecordedOptions {
-        let Self { prune: _, no_prune: _, take_over, allow_protected, max_removals, only, base: _ } = self;
+        let Self { prune: _, no_prune: _, take_over, allow_protected, max_removals, create, only, base: _ } =
+            self;
         RecordedOptions {
             prune: self.prunes(prune),
             take_over: take_over.clone(),
             allow_protected: *allow_protected,
             max_removals: max_removals.map(|most| most.to_string()),
+            create: create.iter().map(ServiceName::new).collect(),
             only: only.iter().map(ServiceName::new).collect(),
             guardrails: true,
         }
@@ -97,6 +103,8 @@ pub(super) struct Prepared {
     pub(super) loaded: Loaded,
     pub(super) connection: Connection,
     pub(super) options: Options,
+    /// The environment variables and the clock of the run.
+    env: Env,
     /// The id of the commit that is checked out. It is read only when it is needed, because running git is slow.
     commit: OnceCell<Option<String>>,
     /// The manifests at the base commit. `None` if `--base` is not given, or if they can't be read.
@@ -156,12 +164,14 @@ impl Prepared {
             allow_protected: args.allow_protected,
             max_removals: args.max_removals,
             limited: !matches!(loaded.environment.target, EnvironmentTarget::Embedded { limits: false, .. }),
+            create: args.create.iter().map(ServiceName::new).collect(),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
             touched: None,
             unmanage: BTreeSet::new(),
+            commit: None,
             enforce_guardrails: true,
         };
-        Ok(Self { loaded, connection, options, commit: OnceCell::new(), three_way })
+        Ok(Self { loaded, connection, options, env: context.env.clone(), commit: OnceCell::new(), three_way })
     }
 
     /// Reads the live state, makes a plan and verifies it. Returns the live state and the plan.
@@ -213,7 +223,29 @@ impl Prepared {
     }
 
     fn make_plan(&self, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
-        plan::plan(&self.loaded.desired, snapshot, &self.loaded.project.policy, options)
+        let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
+        let plan = plan::plan(desired, snapshot, policy, options)?;
+        // Only a plan with changes writes the commit, and only then is git run.
+        match self.commit().filter(|_| policy.ownership.origin && !plan.is_empty()) {
+            Some(commit) if !commit.ends_with('+') => plan::plan(
+                desired,
+                snapshot,
+                policy,
+                &Options { commit: Some(commit.to_owned()), ..options.clone() },
+            ),
+            _ => Ok(plan),
+        }
+    }
+
+    /// Returns the id of the commit that is checked out, followed by `+` if files have changed since then or can't be
+    /// compared. Returns `None` if there is no commit, or if it can't be read.
+    fn commit(&self) -> Option<&str> {
+        let commit = self.commit.get_or_init(|| {
+            let Loaded { project, read_files, .. } = &self.loaded;
+            let files = LoadedFiles { patterns: &project.manifests, files: read_files };
+            base::checked_out_commit(&self.env, &project.root, &files)
+        });
+        commit.as_deref()
     }
 
     /// Makes a plan from a live state that was read before, and verifies it.
@@ -296,18 +328,13 @@ impl Prepared {
 
     /// Returns the origin of a plan: the environment, the time and the commit for which it is made.
     pub(super) fn origin(&self, context: &Context<'_>) -> Origin {
-        let commit = self.commit.get_or_init(|| {
-            let Loaded { project, read_files, .. } = &self.loaded;
-            let files = LoadedFiles { patterns: &project.manifests, files: read_files };
-            base::checked_out_commit(context.env, &project.root, &files)
-        });
         Origin {
             environment: self.loaded.environment.name.clone(),
             api: self.connection.kind(),
             organization: self.connection.organization.clone(),
             server: self.connection.server.clone(),
             created_at: context.env.timestamp(),
-            commit: commit.clone(),
+            commit: self.commit().map(str::to_owned),
             base: self.three_way.as_ref().map(|three_way| three_way.origin.clone()),
         }
     }

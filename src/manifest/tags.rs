@@ -7,7 +7,7 @@ use super::decode;
 use super::diagnostic::Code;
 use super::rules::Rules;
 use super::tree::{Key, Node, Value, shortened};
-use crate::model::{Api, TAG_PROTECTED, TAG_REPLACES};
+use crate::model::{Api, OriginTag, TAG_ORIGIN, TAG_PROTECTED, TAG_REPLACES};
 
 /// The maximum length of a key term on the Platform API, in characters.
 const MAX_KEYTERM: usize = 128;
@@ -45,7 +45,7 @@ pub(super) fn decode(
     let mut places = HashMap::new();
     for (key, value) in &map.entries {
         let name = key.name.trim();
-        check_key(problems, key, rules);
+        check_key(problems, key, &value.value, rules);
         if let Some(first) = places.insert(name, key.span) {
             problems.push(
                 Problem::error(Code::DuplicateKey, key.span, format!("duplicate tag `{}`", shortened(name)))
@@ -70,12 +70,17 @@ pub(super) fn decode(
     Some(tags)
 }
 
-fn check_key(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules<'_>) {
+fn check_key(problems: &mut DiagnosticCollector, key: &Key, value: &Value, rules: &Rules<'_>) {
     let name = key.name.trim();
-    if rules.policy.ownership.is_own_tag(name) {
+    // A tag `origin` with a value that amigops does not write is the user's own.
+    let is_users = |value: &Value| {
+        name == TAG_ORIGIN && !matches!(value, Value::Text(text) if OriginTag::parse(text).is_some())
+    };
+    if rules.policy.ownership.is_own_tag(name) && !is_users(value) {
         let purpose = match name {
             TAG_REPLACES => "this tag marks an unfinished replacement",
             TAG_PROTECTED => "amigops sets this tag for `lifecycle.prevent_removal`",
+            TAG_ORIGIN => "this tag stores a hash of the service's name and the commit of its manifest",
             _ => "this tag names the project that owns the service",
         };
         problems.push(

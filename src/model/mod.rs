@@ -12,6 +12,7 @@ mod ids;
 mod live;
 mod mask;
 mod normal;
+mod origin;
 mod policy;
 mod readings;
 pub mod settings;
@@ -31,6 +32,7 @@ pub use ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, Ve
 pub use live::{BehaviorSet, LiveService, Lookups, Need, Snapshot};
 pub use mask::Secrets;
 pub use normal::{merged, patch, same_json, trimmed};
+pub use origin::{NameHash, OriginTag, TAG_ORIGIN, without_origin};
 pub use policy::{
     Guardrails, MaxRemovals, Ownership, Policy, TAG_PROTECTED, TAG_REPLACES, VersionSetPatterns,
 };

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::desired::Retire;
 use super::ids::{ServiceName, VersionSetName};
+use super::origin::TAG_ORIGIN;
 
 /// The key of the tag that marks the new service of a replacement. The tag's value is the id of the old service.
 pub const TAG_REPLACES: &str = "replaces";
@@ -25,11 +26,13 @@ pub struct Ownership {
     /// True if `amigops.yaml` sets the value. If several projects use the default value, they can't distinguish their
     /// own services from those of the other projects.
     pub is_written: bool,
+    /// True if amigops writes the tag `origin` to owned services, and identifies services by it.
+    pub origin: bool,
 }
 
 impl Default for Ownership {
     fn default() -> Self {
-        Self { tag: "managed_by".to_owned(), value: "amigops".to_owned(), is_written: false }
+        Self { tag: "managed_by".to_owned(), value: "amigops".to_owned(), is_written: false, origin: true }
     }
 }
 
@@ -53,7 +56,7 @@ impl Ownership {
 
     /// Returns true if amigops writes this tag itself, so that manifests can't declare it.
     pub fn is_own_tag(&self, key: &str) -> bool {
-        key == self.tag || key == TAG_REPLACES || key == TAG_PROTECTED
+        key == self.tag || key == TAG_REPLACES || key == TAG_PROTECTED || (self.origin && key == TAG_ORIGIN)
     }
 }
 

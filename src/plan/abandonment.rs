@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::changes::ServiceChanges;
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
-use super::names;
 use super::types::{Action, LastChange, Risk, ServiceKind, ServicePlan};
+use super::{names, origins};
 use crate::model::{
     Desired, DesiredService, LiveService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES,
 };
@@ -21,7 +21,9 @@ pub fn abandonment(
     let name = names::abandoned(&service.name, today, &service.id, is_taken);
     let mut tags = service.tags.clone();
     tags.remove(TAG_REPLACES);
-    ServiceUpdate { name: Some(name), tags: Some(tags), ..ServiceUpdate::default() }
+    let mut update = ServiceUpdate { name: Some(name), tags: Some(tags), ..ServiceUpdate::default() };
+    origins::mark_former(&mut update, service);
+    update
 }
 
 /// Adds the step that abandons the new service of a replacement.
@@ -68,12 +70,19 @@ pub(super) fn abandon_overtaken(draft: &mut Draft<'_>, desired: &Desired, matche
         }
     }
     known.extend(&abandoned);
+    // If the old service is gone and the manifest has another service, nothing will use the new service.
+    let with_service: BTreeSet<&ServiceName> =
+        matches.iter().filter(|matched| matched.live.is_some()).map(|matched| &matched.wanted.name).collect();
+    let is_unused = |service: &LiveService, old: &ServiceId| {
+        let name = names::replacing_target(service).filter(|_| draft.live(old).is_none());
+        name.is_some_and(|name| with_service.contains(&name))
+    };
     let is_overtaken = |service: &&LiveService| {
         let old = service.tags.get(TAG_REPLACES).and_then(Option::as_deref).map(ServiceId::new);
         !service.active
             && !known.contains(&service.id)
             && draft.policy.ownership.owns(&service.tags)
-            && old.is_some_and(|old| replaced.contains(&old))
+            && old.is_some_and(|old| replaced.contains(&old) || is_unused(service, &old))
     };
     let mut overtaken: Vec<&LiveService> = draft.snapshot.services.iter().filter(is_overtaken).collect();
     overtaken.sort_by(|a, b| a.id.cmp(&b.id));

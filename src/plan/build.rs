@@ -28,6 +28,7 @@ pub(super) fn draft_services<'a>(
     draft.set_unclaimed(&identity.claimed());
     draft.problems.extend(identity.problems);
     draft.findings.extend(identity.findings);
+    draft.made_for = identity.made_for;
     draft.former_services = identity.former;
     for matched in identity.matches.iter().filter(|matched| options.plans(&matched.wanted.name)) {
         if guardrails::check_may_change(&mut draft, matched) {
@@ -105,7 +106,7 @@ pub fn plan(
 fn plan_and_check_rest(draft: &mut Draft<'_>, desired: &Desired, matches: &[ServiceMatch<'_>]) -> Unmatched {
     let unmatched = orphans::plan_unmatched(draft, desired, matches);
     abandonment::abandon_overtaken(draft, desired, matches);
-    orphans::note_possible_renames(draft, desired, &unmatched.orphans);
+    orphans::check_possible_renames(draft, desired, &unmatched.orphans);
     pins::check_versions_exist(draft);
     guardrails::check(draft, desired);
     unmatched

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::changes::{Cause, ChangePath, Field, ServiceChanges, VersionSetField};
+use super::origin_index::is_made_for;
 use super::resolve::{self, ResolvedRefs};
 use super::types::{Plan, ServiceKind, ServicePlan};
 use super::{diff, identity, names, version_sets};
@@ -104,6 +105,8 @@ struct CommitManifests<'a> {
     /// The name of the commit's manifest for each live service. The manifests are matched with the present live state.
     by_live: BTreeMap<ServiceId, ServiceName>,
     by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
+    /// The services that were made for a manifest of the commit and that no manifest matches. They are left as they are.
+    copies: BTreeSet<ServiceId>,
     /// The names of all live services.
     taken: BTreeSet<&'a ServiceName>,
 }
@@ -118,12 +121,22 @@ impl<'a> CommitManifests<'a> {
             .iter()
             .filter_map(|matched| Some((matched.live?.id.clone(), matched.wanted.name.clone())));
         let former = |service: &'a DesiredService| Some((service.lifecycle.renamed_from.as_ref()?, service));
+        let claimed = identity.claimed();
+        let copies = identity.made_for.keys().filter(|id| !claimed.contains(**id));
         Self {
             side,
+            copies: copies.map(|id| (*id).clone()).collect(),
             by_live: matched.collect(),
             by_former: side.desired.services.values().filter_map(former).collect(),
             taken: snapshot.services.iter().map(|service| &service.name).collect(),
         }
+    }
+
+    /// Returns the name that the commit declares for a service that another client has renamed, or `None` if no client has
+    /// renamed it.
+    fn name_before_rename(&self, live: &LiveService) -> Option<&ServiceName> {
+        let declared = self.by_live.get(&live.id)?;
+        (*declared != live.name && is_made_for(&live.tags, declared)).then_some(declared)
     }
 
     fn named(&self, name: &ServiceName) -> Option<&'a DesiredService> {
@@ -222,7 +235,8 @@ impl CauseFinder<'_> {
     fn service(&self, shown: &ServicePlan) -> ServiceCauses {
         let live = shown.id.as_ref().and_then(|id| self.live.get(id)).copied();
         let Some(ours) = self.ours.desired.services.get(&shown.name) else {
-            return ServiceCauses::all(self.retirement(&shown.name, live));
+            let renamed = live.and_then(|live| self.base.name_before_rename(live));
+            return ServiceCauses::all(self.retirement(renamed.unwrap_or(&shown.name), live));
         };
         match live {
             Some(live) => self.change(shown, ours, live),
@@ -232,7 +246,9 @@ impl CauseFinder<'_> {
 
     /// Returns the cause of the retirement of a service that this branch does not declare.
     fn retirement(&self, name: &ServiceName, live: Option<&LiveService>) -> Cause {
-        if self.base.declares(name, self.ours.desired) {
+        if live.is_some_and(|live| self.base.copies.contains(&live.id)) {
+            Cause::Manifest
+        } else if self.base.declares(name, self.ours.desired) {
             if self.was_changed_elsewhere(name, live) { Cause::Both } else { Cause::Manifest }
         } else if self.upstream.as_ref().is_some_and(|upstream| upstream.declares(name, self.ours.desired)) {
             Cause::Behind
@@ -268,6 +284,8 @@ impl CauseFinder<'_> {
             Some(_) if self.upstream.as_ref().is_some_and(|upstream| find(upstream).is_none()) => {
                 Cause::Behind
             }
+            // The service of the base exists, but another manifest of this branch has it.
+            Some(_) if self.base.by_live.values().any(|name| *name == ours.name) => Cause::Manifest,
             Some(true) => Cause::Drift,
             Some(false) => Cause::Both,
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::changes::{Field, FieldChange, ServiceChanges, VersionSetChange, VersionSetField};
 use super::diff::{self, tag_value};
 use super::types::{Action, Plan, ServicePlan};
-use crate::model::{Api, NewService, VersionSet, VersionSetName};
+use crate::model::{Api, NewService, VersionSet, VersionSetName, without_origin};
 
 /// Returns the content of a service that a plan creates, as changes from null to each value. `active` is included only
 /// if it is false, and the key terms only if there are any.
@@ -47,7 +47,9 @@ fn fields(new: &NewService) -> Vec<FieldChange> {
     if !new.active {
         fields.push(added(Field::Active, json!(false)));
     }
-    fields.extend(new.tags.iter().map(|(key, value)| added(Field::Tag(key.clone()), tag_value(Some(value)))));
+    fields.extend(
+        without_origin(&new.tags).map(|(key, value)| added(Field::Tag(key.clone()), tag_value(Some(value)))),
+    );
     if !new.keyterms.is_empty() {
         fields.push(added(Field::Keyterms, json!(new.keyterms)));
     }

@@ -14,9 +14,9 @@ use super::merged_sets::version_sets;
 use super::records::ChangeRecord;
 use super::resolve::ResolvedRefs;
 use crate::model::{
-    AgentId, Api, ContextGraphId, DesiredService, LiveService, LlmPreference, Pin, Policy, ServiceName,
-    ServiceUpdate, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, merged, patch, same_json,
-    settings, trimmed,
+    AgentId, Api, ContextGraphId, DesiredService, LiveService, LlmPreference, OriginTag, Pin, Policy,
+    ServiceName, ServiceUpdate, TAG_ORIGIN, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, merged,
+    patch, same_json, settings, trimmed, without_origin,
 };
 
 /// All values that a service will have after the plan is applied.
@@ -176,7 +176,24 @@ fn tags(
     if let Some(replaces) = base.and_then(|live| live.tags.get(TAG_REPLACES)) {
         tags.insert(TAG_REPLACES.to_owned(), replaces.clone());
     }
+    // A tag `origin` that amigops did not write stays as it is.
+    if let Some(live) = base
+        && let Some(value) = live.tags.get(TAG_ORIGIN)
+        && policy.ownership.origin
+        && OriginTag::of(&live.tags).is_none()
+    {
+        tags.entry(TAG_ORIGIN.to_owned()).or_insert_with(|| value.clone());
+    }
     tags
+}
+
+/// Returns true if two services have the same tags for a user. A tag `origin` that amigops has written is ignored,
+/// because it is never a change by itself.
+pub(super) fn have_same_tags(
+    one: &BTreeMap<String, Option<String>>,
+    other: &BTreeMap<String, Option<String>>,
+) -> bool {
+    without_origin(one).eq(without_origin(other))
 }
 
 /// Returns the update that gives a live service this content, and the changes that the update makes. Version sets are
@@ -213,12 +230,14 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
         update.keyterms = Some(content.keyterms.clone());
         change(Field::Keyterms, json!(sorted(&live.keyterms)), json!(sorted(&content.keyterms)));
     }
-    if content.tags != live.tags {
+    if !have_same_tags(&content.tags, &live.tags) {
         update.tags = Some(content.tags.clone());
-        for key in live.tags.keys().chain(content.tags.keys()).collect::<BTreeSet<_>>() {
-            let (before, after) = (live.tags.get(key), content.tags.get(key));
+        let [old, new] =
+            [&live.tags, &content.tags].map(|tags| without_origin(tags).collect::<BTreeMap<_, _>>());
+        for key in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+            let (before, after) = (old.get(key).copied(), new.get(key).copied());
             if before != after {
-                change(Field::Tag(key.clone()), tag_value(before), tag_value(after));
+                change(Field::Tag((*key).clone()), tag_value(before), tag_value(after));
             }
         }
     }

@@ -81,10 +81,14 @@ pub(super) struct Draft<'a> {
     /// The version sets that the old service of a replacement has and the new service does not get. Each is paired with
     /// the service's name.
     pub(super) dropped_version_sets: BTreeSet<(ServiceName, VersionSetName)>,
+    /// The services that were made for a declared name, each with that name.
+    pub(super) made_for: BTreeMap<&'a ServiceId, &'a ServiceName>,
     /// The former services of manifests, each with the way in which its manifest retires it.
     pub(super) former_services: BTreeMap<&'a ServiceId, Retire>,
     live: BTreeMap<&'a ServiceId, &'a LiveService>,
     used_names: BTreeSet<&'a ServiceName>,
+    /// The names that steps of this plan give to services.
+    given_names: BTreeSet<ServiceName>,
     /// The ids of the owned inactive services that belong to no manifest, by name. If several services have the same
     /// name, only the lowest id is listed.
     unclaimed: BTreeMap<&'a ServiceName, &'a ServiceId>,
@@ -110,9 +114,11 @@ impl<'a> Draft<'a> {
             required_versions: Vec::new(),
             replaced_services: BTreeSet::new(),
             dropped_version_sets: BTreeSet::new(),
+            made_for: BTreeMap::new(),
             former_services: BTreeMap::new(),
             live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
             used_names: snapshot.services.iter().map(|service| &service.name).chain(declared).collect(),
+            given_names: BTreeSet::new(),
             unclaimed: BTreeMap::new(),
         }
     }
@@ -131,6 +137,7 @@ impl<'a> Draft<'a> {
 
     /// Adds a step and returns its index.
     pub(super) fn push(&mut self, step: DraftStep) -> usize {
+        self.given_names.extend(given_name(&step.action).cloned());
         self.steps.push(step);
         self.steps.len() - 1
     }
@@ -146,10 +153,10 @@ impl<'a> Draft<'a> {
         self.unclaimed.get(name).copied()
     }
 
-    /// Returns true if a live or declared service has this name. Then the tool must not give the name to another
-    /// service.
+    /// Returns true if a live or declared service has this name, or if a step of this plan gives it to a service. Then
+    /// the tool must not give the name to another service.
     pub(super) fn is_taken(&self, name: &ServiceName) -> bool {
-        self.used_names.contains(name)
+        self.used_names.contains(name) || self.given_names.contains(name)
     }
 
     /// Adds a problem that points to the manifest of a service.
@@ -167,5 +174,18 @@ impl<'a> Draft<'a> {
             message,
             help: help.iter().map(|text| (*text).to_owned()).collect(),
         });
+    }
+}
+
+/// Returns the name that a step gives to a service, or `None` if it creates and renames no service.
+fn given_name(action: &Action) -> Option<&ServiceName> {
+    match action {
+        Action::Update { update, .. }
+        | Action::RenameTemporarily { update, .. }
+        | Action::Abandon { update, .. }
+        | Action::HandOver { rename: Some(update), .. }
+        | Action::Retire { update: Some(update), .. } => update.name.as_ref(),
+        Action::Create(new) => Some(&new.name),
+        _ => None,
     }
 }

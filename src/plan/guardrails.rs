@@ -37,7 +37,7 @@ pub(super) fn check_may_change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
 /// Returns an ownership value as a user must type it on a command line: in quotes if it is more than one word. Returns
 /// `VALUE` instead of a value that could end the quotes. Otherwise another user who can write tags could inject
 /// commands.
-fn quoted(owner: &str) -> String {
+pub(super) fn quoted(owner: &str) -> String {
     let is_word = owner.chars().all(|c| c.is_alphanumeric() || c == '_');
     match owner {
         word if is_word => word.to_owned(),

@@ -6,9 +6,9 @@
 //! 1. The old service of an unfinished replacement. The new service of the replacement is owned and inactive, and has
 //!    the tag `replaces: <old id>`. Its name is the manifest's name, or a temporary name made from it.
 //! 2. A service that an earlier run began to rename to the name of the manifest. It still has a temporary name.
-//! 3. The active service with the name of the manifest, or else the only inactive service with this name that the
-//!    project owns. A manifest with `active: false` can also match the only inactive service without an owner, and
-//!    adopts it.
+//! 3. The owned service that was made for the name of the manifest, according to its tag `origin`. Otherwise the active
+//!    service with the name, or else the only inactive service with this name that the project owns. A manifest with
+//!    `active: false` can also match the only inactive service without an owner, and adopts it.
 //! 4. The service with the name in `renamed_from`. Either the manifest's own name must be free, or the service with
 //!    that name must be renamed, too.
 //!
@@ -38,6 +38,8 @@ pub(super) struct Identity<'a> {
     /// The new services of unfinished replacements that must be abandoned. Each is paired with the manifest whose name
     /// it has or would get.
     pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
+    /// The services that were made for a declared name, each with that name.
+    pub(super) made_for: BTreeMap<&'a ServiceId, &'a ServiceName>,
     /// All former services of manifests, each with the way in which its manifest retires it.
     pub(super) former: BTreeMap<&'a ServiceId, Retire>,
     pub(super) findings: Vec<Finding>,
@@ -121,26 +123,42 @@ fn match_temporary_names(matcher: &mut Matcher<'_>) {
 /// `None`, so that its service is created. Returns a problem for each name that could mean several services.
 fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut without_holder = Vec::new();
     for (wanted, _) in matcher.unmatched() {
         match matcher.find_holder(&wanted.name) {
-            Ok(live) => {
-                if let (Some(_), Some(source)) = (live, matcher.find_rename_source(wanted))
-                    && !matcher.desired.services.contains_key(&source.name)
-                {
-                    matcher.findings.push(Finding::note(wanted.name.clone(), format!(
-                            "`renamed_from: {}` is ignored: services with both names exist ({} has the old name)",
-                            source.name, source.id
-                        )));
-                }
-                match live.map_or_else(|| find_inactive_to_adopt(matcher, wanted), |live| Ok(Some(live))) {
-                    Ok(live) => matcher.set_match(wanted, live),
-                    Err(problem) => problems.push(problem),
-                }
+            Ok(Some(live)) => {
+                note_ignored_rename(matcher, wanted);
+                matcher.set_match(wanted, Some(live));
             }
+            Ok(None) => without_holder.push(wanted),
             Err(candidates) => problems.push(duplicates::inactive_problem(wanted, &candidates)),
         }
     }
+    // Only after all other manifests are matched is it known which services are copies.
+    for wanted in without_holder {
+        let found = match matcher.find_copy(&wanted.name) {
+            Ok(None) => find_inactive_to_adopt(matcher, wanted),
+            Ok(copy) => Ok(copy),
+            Err(candidates) => Err(duplicates::inactive_problem(wanted, &candidates)),
+        };
+        match found {
+            Ok(live) => matcher.set_match(wanted, live),
+            Err(problem) => problems.push(problem),
+        }
+    }
     problems
+}
+
+/// Adds a note if a manifest has a live service with its own name, and its `renamed_from` names another one.
+fn note_ignored_rename(matcher: &mut Matcher<'_>, wanted: &DesiredService) {
+    let Some(source) = matcher.find_rename_source(wanted) else { return };
+    if matcher.manifest_of(source).is_none() {
+        let message = format!(
+            "`renamed_from: {}` is ignored: services with both names exist ({} has the old name)",
+            source.name, source.id
+        );
+        matcher.findings.push(Finding::note(wanted.name.clone(), message));
+    }
 }
 
 /// Returns the inactive service without an owner that a manifest with `active: false` adopts, or `None` if there is
@@ -183,7 +201,8 @@ fn finish(mut matcher: Matcher<'_>) -> Identity<'_> {
     let abandoned = std::mem::take(&mut matcher.abandoned);
     let findings = std::mem::take(&mut matcher.findings);
     let mut former = former::find_chains(&matcher);
-    let mut identity = Identity { abandoned, findings, ..Identity::default() };
+    let made_for = matcher.origins.of_declared();
+    let mut identity = Identity { abandoned, findings, made_for, ..Identity::default() };
     for wanted in matcher.desired.services.values() {
         let (Some(references), Some(live)) =
             (matcher.references.get(&wanted.name), matcher.matched.get(&wanted.name).copied())

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names;
+use super::origin_index::{OriginIndex, is_made_for};
 use super::resolve::ResolvedRefs;
 use super::types::Finding;
 use crate::model::{
@@ -44,6 +45,8 @@ pub(super) struct Matcher<'a> {
     pub(super) by_replacing_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
     /// The services that have the temporary name `… (renaming …)`, grouped by their final name.
     pub(super) by_renaming_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
+    /// The services that their tag `origin` identifies.
+    pub(super) origins: OriginIndex<'a>,
     /// The ids of the services that belong to a manifest or are abandoned. No other manifest can match these services.
     pub(super) claimed: BTreeSet<&'a ServiceId>,
     /// The live service of each matched manifest, by the name of the manifest. `None` means that the service must be
@@ -94,6 +97,7 @@ impl<'a> Matcher<'a> {
             by_name,
             by_replacing_target,
             by_renaming_target,
+            origins: OriginIndex::new(desired, snapshot, policy),
             claimed: BTreeSet::new(),
             matched: BTreeMap::new(),
             unfinished: BTreeMap::new(),
@@ -159,17 +163,70 @@ impl<'a> Matcher<'a> {
         self.by_id.get(&ServiceId::new(old)).copied().filter(|old| old.id != service.id)
     }
 
-    /// Returns the service with this name: the active service, or else the only inactive service that the project owns.
-    /// Returns `None` if there is no such service, or if it already belongs to another manifest.
+    /// Returns the service that a name stands for: the owned one that was made for this name, or else the active one
+    /// with the name, or else the only inactive one that the project owns. Returns `None` if there is no such service,
+    /// or if it already belongs to another manifest.
     ///
     /// # Errors
     ///
-    /// Errors if the name could mean several owned inactive services. The error contains these services.
+    /// Errors if the name could mean several owned services. The error contains these services.
     pub(super) fn find_holder(
         &self,
         name: &ServiceName,
     ) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
-        let named: Vec<&LiveService> = self.by_name.get(name).into_iter().flatten().copied().collect();
+        match self.find_made_for(name) {
+            Ok(None) => self.find_named(name),
+            found => found,
+        }
+    }
+
+    /// Returns the owned service that was made for this name, according to its tag `origin`. Of several, it is the one
+    /// that has the name: the others are copies.
+    ///
+    /// # Errors
+    ///
+    /// Errors if several services were made for the name and none of them has it. The error contains them.
+    fn find_made_for(&self, name: &ServiceName) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
+        // A name that is not declared can only be a former name. It must mean the same service before and after other
+        // manifests are matched.
+        let is_declared = self.desired.services.contains_key(name);
+        let is_free = |service: &&LiveService| !self.claimed.contains(&service.id);
+        let made = self.origins.made_for(name).iter().filter(|service| !self.is_unfinished(service)).copied();
+        let made: Vec<&LiveService> = made.filter(|service| !is_declared || is_free(service)).collect();
+        let named: Vec<&LiveService> = made.iter().filter(|service| service.name == *name).copied().collect();
+        match (made.as_slice(), named.as_slice()) {
+            ([], _) => Ok(None),
+            ([one], _) | (_, [one]) => Ok(Some(*one).filter(is_free)),
+            (_, []) => Err(made),
+            // The state of the services and their tag `replaces` show which one is meant.
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the active service with this name, or else the only inactive one that the project owns. Services that
+    /// were made for another declared name don't count. Returns `None` if there is no such service, or if it already
+    /// belongs to another manifest.
+    ///
+    /// # Errors
+    ///
+    /// Errors if the name could mean several owned inactive services. The error contains these services.
+    fn find_named(&self, name: &ServiceName) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
+        let named = self.by_name.get(name).into_iter().flatten().copied();
+        let named: Vec<&LiveService> =
+            named.filter(|service| !self.belongs_to_another(service, name)).collect();
+        self.choose_by_state(named)
+    }
+
+    /// Of the services with one name, returns the active one, or else the only inactive one that the project owns. Returns
+    /// `None` if there is no such service, or if it already belongs to another manifest.
+    ///
+    /// # Errors
+    ///
+    /// Errors if several owned inactive services could be meant. The error contains these services.
+    fn choose_by_state(
+        &self,
+        named: Vec<&'a LiveService>,
+    ) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
         let is_unclaimed = |service: &LiveService| !self.claimed.contains(&service.id);
         // If the active service belongs to another manifest, no service is returned. Otherwise a run that follows an
         // interrupted run could match an inactive service with the same name instead.
@@ -192,6 +249,39 @@ impl<'a> Matcher<'a> {
                 }
             }
         }
+    }
+
+    /// Returns the owned service with this name that was made for another declared name, although another service matches
+    /// the manifest of that other name. Returns `None` if there is no such service. Another client has copied or renamed
+    /// the service, or concurrent runs did.
+    ///
+    /// # Errors
+    ///
+    /// Errors if the name could mean several inactive services. The error contains these services.
+    pub(super) fn find_copy(
+        &self,
+        name: &ServiceName,
+    ) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
+        let named = self.by_name.get(name).into_iter().flatten().copied();
+        self.choose_by_state(named.filter(|service| self.owns(service)).collect())
+    }
+
+    /// Returns true if the tag `origin` of a service says that it was made for a declared name other than `name`. Then the
+    /// service will get that name.
+    pub(super) fn belongs_to_another(&self, service: &LiveService, name: &ServiceName) -> bool {
+        self.origins.declared_name(service).is_some_and(|declared| declared != name)
+    }
+
+    /// Returns the manifest that a service belongs to according to its tag `origin`, or else according to its name.
+    /// Returns `None` if no manifest declares the name.
+    pub(super) fn manifest_of(&self, service: &LiveService) -> Option<&'a DesiredService> {
+        let name = self.origins.declared_name(service).unwrap_or(&service.name);
+        self.desired.services.get(name)
+    }
+
+    /// Returns true if a service has this name, or was made for it and renamed by another client.
+    pub(super) fn stands_for(&self, service: &LiveService, name: &ServiceName) -> bool {
+        service.name == *name || self.origins.made_for(name).iter().any(|made| made.id == service.id)
     }
 
     /// Returns the inactive services with this name that have no owner and belong to no manifest. Services that belong
@@ -250,7 +340,17 @@ impl<'a> Matcher<'a> {
         let is_gone = self
             .predecessor_of(new)
             .is_none_or(|old| !old.active && names::has_replaced_name(old) && self.owns(old));
-        (is_gone && !self.was_overtaken(new) && matches!(self.find_holder(&name), Ok(None))).then_some(name)
+        let is_free = match self.find_holder(&name) {
+            Ok(None) => true,
+            // The tag `origin` distinguishes the new service from an inactive one that has only the name, and from a copy
+            // that has only the tag.
+            Ok(Some(holder)) => {
+                let blocks = holder.name == name && (holder.active || is_made_for(&holder.tags, &name));
+                is_made_for(&new.tags, &name) && !blocks
+            }
+            Err(_) => false,
+        };
+        (is_gone && !self.was_overtaken(new) && is_free).then_some(name)
     }
 
     /// Returns true if another owned service has already replaced the old service of `new`. An inactive service with a

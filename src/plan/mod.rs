@@ -48,6 +48,8 @@ mod matcher;
 mod merged_sets;
 mod names;
 mod order;
+mod origin_index;
+mod origins;
 mod orphans;
 mod pins;
 mod records;

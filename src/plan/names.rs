@@ -84,11 +84,20 @@ pub(super) fn has_abandoned_name(service: &LiveService) -> bool {
 /// Returns true if a replacement or a rename has left the service in a state that no manifest declares. Then the
 /// service has a name that the tool gave, or is an inactive new service.
 pub fn is_leftover(service: &LiveService) -> bool {
-    let has_tool_name = split_suffix(service.name.as_str(), service.id.as_str())
-        .is_some_and(|(_, words)| matches!(words.as_slice(), ["replaced" | "abandoned", _] | ["renaming"]));
     // The new service of a replacement has a name with the id of its old service, or already has its final name. So it
     // is recognized by its tag instead of its name.
-    has_tool_name || (!service.active && service.tags.contains_key(TAG_REPLACES))
+    has_suffix(service) || (!service.active && service.tags.contains_key(TAG_REPLACES))
+}
+
+/// Returns true if the tool gave a service its name, so that the name shows what the service is for.
+pub(super) fn has_tool_name(service: &LiveService) -> bool {
+    has_suffix(service) || replacing_target(service).is_some()
+}
+
+/// Returns true if a service's name ends with its own id and the words that a replacement or a rename adds.
+fn has_suffix(service: &LiveService) -> bool {
+    split_suffix(service.name.as_str(), service.id.as_str())
+        .is_some_and(|(_, words)| matches!(words.as_slice(), ["replaced" | "abandoned", _] | ["renaming"]))
 }
 
 /// Splits `Base (word… id)` into the base and the words before the id. Returns `None` unless the id in the name is `id`

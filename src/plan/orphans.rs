@@ -15,8 +15,10 @@ use super::changes::{Field, FieldChange, ServiceChanges};
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
 use super::types::{Action, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
-use super::{names, steps};
-use crate::model::{Desired, LiveService, Retire, ServiceId, ServiceName, TAG_REPLACES};
+use super::{guardrails, names, steps};
+use crate::model::{
+    Desired, DesiredService, LiveService, OriginTag, Retire, ServiceId, ServiceName, TAG_REPLACES,
+};
 
 /// The live services that belong to no manifest and that the plan does not change.
 #[derive(Default)]
@@ -45,7 +47,8 @@ pub(super) fn plan_unmatched(
         .filter(|service| !known.contains(&service.id) && !desired.services.contains_key(&service.name))
         .collect();
     rest.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    for service in rest {
+    let copies = find_copies(draft, matches, &known);
+    for service in rest.into_iter().filter(|service| !copies.contains(&service.id)) {
         let entry = (service.name.clone(), service.id.clone());
         match (draft.policy.ownership.owns(&service.tags), service.active) {
             (true, true) if draft.options.prunes(&service.name) => retire(draft, service),
@@ -58,6 +61,31 @@ pub(super) fn plan_unmatched(
         }
     }
     unmatched
+}
+
+/// Returns the services that were made for a declared name, but are not the service of that manifest. Adds a note for
+/// each active one.
+///
+/// Another client has copied them with all their tags. They are neither orphans nor retired.
+fn find_copies<'a>(
+    draft: &mut Draft<'a>,
+    matches: &[ServiceMatch<'_>],
+    known: &BTreeSet<&ServiceId>,
+) -> BTreeSet<&'a ServiceId> {
+    let matched: BTreeSet<&ServiceName> = matches.iter().map(|matched| &matched.wanted.name).collect();
+    let made_for = std::mem::take(&mut draft.made_for);
+    let copies: Vec<_> = made_for.into_iter().filter(|(id, _)| !known.contains(*id)).collect();
+    for (id, name) in copies.iter().filter(|(_, name)| matched.contains(name) && draft.options.plans(name)) {
+        if let Some(copy) = draft.live(id).filter(|copy| copy.active) {
+            let message = format!(
+                "`{}` ({id}) is probably a copy of this service that another client made with all its tags; it is left \
+                 as it is. Remove its tag `{}` to end this note, or its tag `origin` to make it an orphan",
+                copy.name, draft.policy.ownership.tag
+            );
+            draft.findings.push(Finding::note((*name).clone(), message));
+        }
+    }
+    copies.into_iter().map(|(id, _)| id).collect()
 }
 
 /// Adds the step that retires an orphan.
@@ -150,10 +178,14 @@ fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     draft.snapshot.services.iter().any(has_replaced) || draft.steps.iter().any(replaces)
 }
 
-/// Adds a note for each new service that may be an orphan under a new name. Without `renamed_from`, the plan creates
-/// the new service, and the orphan stays or is retired. There is a note only if exactly one orphan has the same agent
-/// and context graph.
-pub(super) fn note_possible_renames(
+/// Reports each new service that may be an orphan under a new name. Without `renamed_from`, the plan would create the
+/// new service, and the orphan would stay or be retired. A service is reported only if exactly one orphan has the same
+/// agent and context graph.
+///
+/// If the orphan has a tag `origin`, another manifest declared it, so the report is a note. Otherwise another client may
+/// have renamed the service, so that two active services would do the same. Then the plan is refused, unless
+/// `--create NAME` allows it.
+pub(super) fn check_possible_renames(
     draft: &mut Draft<'_>,
     desired: &Desired,
     remaining: &[(ServiceName, ServiceId)],
@@ -171,24 +203,52 @@ pub(super) fn note_possible_renames(
         .filter(|service| service.kind == ServiceKind::Create)
         .map(|service| &service.name)
         .collect();
-    let mut findings = Vec::new();
+    let mut found = Vec::new();
     for step in draft.steps.iter().filter(|step| new.contains(&step.service)) {
         let Action::Create(created) = &step.action else { continue };
         let same_content = orphans.get(&(&created.agent, &created.context_graph)).map(Vec::as_slice);
         let Some([(old, is_retired)]) = same_content else { continue };
-        let declared =
-            desired.services.get(&step.service).and_then(|wanted| wanted.lifecycle.renamed_from.as_ref());
-        if declared != Some(&old.name) {
-            let retired = if *is_retired { ", which this plan retires," } else { "" };
-            let message = format!(
-                "if this is `{}`{retired} under a new name, write `lifecycle: {{renamed_from: {}}}` to keep the service's id",
-                old.name,
-                quote_for_yaml(old.name.as_str())
-            );
-            findings.push(Finding::note(step.service.clone(), message));
+        let Some(wanted) = desired.services.get(&step.service) else { continue };
+        if wanted.lifecycle.renamed_from.as_ref() != Some(&old.name) {
+            found.push((wanted, *old, *is_retired));
         }
     }
-    draft.findings.extend(findings);
+    for (wanted, old, is_retired) in found {
+        report_possible_rename(draft, wanted, old, is_retired);
+    }
+}
+
+/// Reports that the new service of a manifest may be the orphan `old` under a new name.
+fn report_possible_rename(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    old: &LiveService,
+    is_retired: bool,
+) {
+    let renamed_from = format!("lifecycle: {{renamed_from: {}}}", quote_for_yaml(old.name.as_str()));
+    if OriginTag::of(&old.tags).is_some() || draft.options.create.contains(&wanted.name) {
+        let retired = if is_retired { ", which this plan retires," } else { "" };
+        let message = format!(
+            "if this is `{}`{retired} under a new name, write `{renamed_from}` to keep its id",
+            old.name
+        );
+        draft.findings.push(Finding::note(wanted.name.clone(), message));
+        return;
+    }
+    draft.problems.push(Problem {
+        kind: ProblemKind::Refused,
+        service: Some(wanted.name.clone()),
+        place: Some(wanted.place.clone()),
+        message: format!(
+            "`{}` would be created, but `{}` ({}) has the same agent and context graph and is in no manifest, so it may be \
+             the same service under another name",
+            wanted.name, old.name, old.id
+        ),
+        help: vec![
+            format!("if it is, write `{renamed_from}` to keep its id"),
+            format!("if it is not, use `--create {}` to create a second service", guardrails::quoted(wanted.name.as_str())),
+        ],
+    });
 }
 
 /// Returns a name as it must be written in a YAML flow mapping: in quotes if YAML could read it as something else.

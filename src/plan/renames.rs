@@ -21,6 +21,11 @@ impl<'a> Matcher<'a> {
     pub(super) fn find_rename_source(&self, wanted: &DesiredService) -> Option<&'a LiveService> {
         let from = wanted.lifecycle.renamed_from.as_ref()?;
         let source = self.find_clear_holder(from)?;
+        // If another manifest gets the name `from`, the tag `origin` of its service will store that name. From then on,
+        // only the live name shows which of the two services is meant.
+        if source.name != *from && self.desired.services.contains_key(from) {
+            return None;
+        }
         // During a cut-over, it is possible that no active service has the name. Then an inactive service with the name
         // could be the new service of the replacement, instead of the service to rename. That is impossible if new
         // services have temporary names and the old service still has its own name.
@@ -84,7 +89,7 @@ impl<'a> Matcher<'a> {
                 return Err(wanted);
             }
             moves.push((wanted, source));
-            let owner = self.desired.services.get(&source.name).filter(|owner| {
+            let owner = self.manifest_of(source).filter(|owner| {
                 owner.name != wanted.name
                     && !self.matched.contains_key(&owner.name)
                     && self.references.contains_key(&owner.name)

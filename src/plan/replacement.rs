@@ -18,7 +18,7 @@ use super::diff::{self, Content};
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
 use super::types::{Action, Risk, ServiceKind, ServicePlan, StepId, Target};
-use super::{checks, former, names, pins, steps, version_sets};
+use super::{checks, former, names, origins, pins, steps, version_sets};
 use crate::model::{
     DesiredService, LiveService, Retire, ServiceId, ServiceUpdate, TAG_REPLACES, VersionSetName,
 };
@@ -240,7 +240,10 @@ impl HandOver {
     fn add_step(self, draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService) -> usize {
         let rename =
             if self.activates { steps::rename_old(draft, old) } else { rename_and_deactivate(draft, old) };
-        let holds_name = old.active || draft.options.api.inactive_services_hold_names();
+        // If the cut-over fails, it gives the old service its name back. A service of another manifest must not have taken
+        // the name by then.
+        let holds_name =
+            old.active || draft.options.api.inactive_services_hold_names() || old.name != wanted.name;
         let renames = rename.as_ref().is_some_and(|update| update.name.is_some());
         let activation = ServiceUpdate {
             active: self.activates.then_some(true),
@@ -266,7 +269,10 @@ impl HandOver {
 /// Returns the update that renames and deactivates the old service, or `None` if it is already renamed and inactive.
 fn rename_and_deactivate(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
     let mut update = steps::rename_old(draft, old).unwrap_or_default();
-    update.active = old.active.then_some(false);
+    if old.active {
+        update.active = Some(false);
+        origins::mark_former(&mut update, old);
+    }
     (!update.is_empty()).then_some(update)
 }
 

@@ -1,12 +1,15 @@
 //! Plans one service: adds the steps that create it, change it in place or replace it.
 
+use std::collections::BTreeSet;
+
 use super::diff::{self, Content};
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
+use super::origin_index::is_made_for;
 use super::steps::{self, named, service_plan};
 use super::types::{Action, Finding, ProblemKind, Risk, ServiceKind, ServicePlan};
-use super::{abandonment, checks, former, names, pins, replacement, version_sets};
-use crate::model::{LiveService, OnAgentChange, TAG_REPLACES};
+use super::{abandonment, checks, former, names, origins, pins, replacement, version_sets};
+use crate::model::{DesiredService, LiveService, OnAgentChange, TAG_REPLACES};
 
 /// Adds the steps that give one service the content that its manifest declares.
 pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
@@ -22,33 +25,44 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
                 .to_owned();
         draft.findings.push(Finding::note(wanted.name.clone(), message));
     }
-    if !checks::check_tag_count(draft, matched, &content.tags)
-        || !check_distinguishable(draft, matched, &content)
-    {
+    if !checks::check_tag_count(draft, matched, &content.tags) {
         return;
     }
-    let renamed_former = rename_former(draft, matched, &content);
-    pins::check_deprecated(draft, matched, &content);
-    checks::check_required_settings(draft, matched, &content);
-    let Some(live) = matched.live else { return create(draft, matched, &content) };
+    let origin_note = origins::add(draft, matched, &mut content);
+    if !check_distinguishable(draft, matched, &content) {
+        return;
+    }
+    let shown = draft.services.len();
+    plan_content(draft, matched, &content);
+    // The note is about a write, so a plan without one does not need it.
+    draft.findings.extend(origin_note.filter(|_| draft.services.len() > shown));
+}
+
+/// Adds the steps that give one service this content, if the API allows it.
+fn plan_content(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
+    let wanted = matched.wanted;
+    let renamed_former = rename_former(draft, matched, content);
+    pins::check_deprecated(draft, matched, content);
+    checks::check_required_settings(draft, matched, content);
+    let Some(live) = matched.live else { return create(draft, matched, content) };
     let changed = content.agent != live.agent || content.context_graph != live.context_graph;
     let how = wanted.lifecycle.on_agent_change.unwrap_or(draft.options.api.on_agent_change());
     let in_place = how == OnAgentChange::Update;
-    let writes_tags = content.tags != live.tags || (changed && !in_place);
+    let writes_tags = !diff::have_same_tags(&content.tags, &live.tags) || (changed && !in_place);
     if !checks::check_repeated_tags(draft, matched, live, writes_tags) {
         return;
     }
     // An unfinished replacement is abandoned if the manifest no longer requires a replacement, or if the API can't give
     // the new service the wanted content.
     let unfit = matched.unfinished.filter(|new| {
-        (in_place && !names::has_replaced_name(live)) || !diff::cleared(&content, new).is_empty()
+        (in_place && !names::has_replaced_name(live)) || !diff::cleared(content, new).is_empty()
     });
     let fitting =
         ServiceMatch { unfinished: matched.unfinished.filter(|_| unfit.is_none()), ..matched.clone() };
     if (changed && !in_place) || fitting.unfinished.is_some() {
-        replacement::plan_replacement(draft, &fitting, live, &content);
+        replacement::plan_replacement(draft, &fitting, live, content);
     } else {
-        change(draft, &fitting, live, &content);
+        change(draft, &fitting, live, content);
     }
     if let Some(unfit) = unfit {
         abandonment::abandon(draft, wanted, unfit);
@@ -65,11 +79,14 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
 /// Returns `renamed` or `inactive` if the plan renames the service or leaves it inactive, and otherwise `None`. A later
 /// run could confuse a renamed or inactive service with an owned inactive service that has the wanted name.
 fn confusable_state(matched: &ServiceMatch<'_>, content: &Content) -> Option<&'static str> {
-    // A present name that the tool gave (`… (renaming …)` or `… (replaced …)`) already distinguishes the live service.
+    let name = &matched.wanted.name;
+    // If the tool gave the service its present name, that name already distinguishes the two services. The tag `origin`
+    // does so, too.
     let is_renamed = matched.live.is_some_and(|live| {
-        live.name != matched.wanted.name
+        live.name != *name
             && names::renaming_target(live).is_none()
             && !names::has_replaced_name(live)
+            && !is_made_for(&live.tags, name)
     });
     match is_renamed {
         true => Some("renamed"),
@@ -179,12 +196,46 @@ fn change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, live: &LiveService,
         for &delete in deleted.iter().filter(|_| !in_one_request) {
             draft.steps[delete].after.insert(update);
         }
+    } else {
+        let all: Vec<usize> = written.iter().chain(&deleted).copied().collect();
+        origins::record_commit(draft, wanted, live, content, &all);
     }
     let first_former = draft.steps.len();
     former::retire_all(draft, matched, None, activation);
     shown.continued = draft.steps.len() > first_former;
     if draft.steps.len() > before {
+        note_skipped_smoke_tests(draft, wanted, live, content);
         shown.adopted = adopted;
         draft.services.push(shown);
+    }
+}
+
+/// Adds a note for each version set whose smoke tests would test a change that is made in place. Only the new service of
+/// a replacement is tested, because a test after a change in place could not prevent the change.
+fn note_skipped_smoke_tests(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    live: &LiveService,
+    content: &Content,
+) {
+    let references = if content.agent != live.agent {
+        Some("agent")
+    } else {
+        (content.context_graph != live.context_graph).then_some("context graph")
+    };
+    let tested: BTreeSet<_> = wanted.smoke.iter().map(|test| &test.version_set).collect();
+    for name in tested {
+        let after = content.version_sets.get(name);
+        let set = after.and_then(|after| diff::version_set(name, live.version_sets.get(name), Some(after)));
+        let changed = match (references, set) {
+            (Some(reference), _) => format!("the {reference}"),
+            (None, Some(_)) => "this version set".to_owned(),
+            (None, None) => continue,
+        };
+        let message = format!(
+            "its smoke test on `{name}` is not run: this plan changes {changed} in place, and only the new service of a \
+             replacement is tested"
+        );
+        draft.findings.push(Finding::note(wanted.name.clone(), message));
     }
 }

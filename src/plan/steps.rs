@@ -6,10 +6,11 @@ use super::changes::{Field, FieldChange, ServiceChanges};
 use super::diff::{self, Content};
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
-use super::names;
 use super::types::{Action, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan};
+use super::{names, origins};
 use crate::model::{
-    AgentId, ContextGraphId, DesiredService, LiveService, NewService, Retire, ServiceName, ServiceUpdate,
+    AgentId, ContextGraphId, DesiredService, LiveService, NewService, OriginTag, Retire, ServiceName,
+    ServiceUpdate, TAG_ORIGIN,
 };
 
 /// Returns the plan's entry for one declared service. The entry has no changes and no steps yet.
@@ -69,10 +70,11 @@ pub(super) fn update(
     live: &LiveService,
     content: &Content,
 ) -> Option<DraftStep> {
-    let (update, changes) = diff::fields(content, live);
+    let (mut update, changes) = diff::fields(content, live);
     if update.is_empty() {
         return None;
     }
+    origins::add_to_update(&mut update, live, content);
     let risk = match (&update.active, &update.name, &update.agent, &update.context_graph) {
         (Some(false), ..) => Risk::Destructive,
         (Some(true), ..) | (_, Some(_), ..) | (_, _, Some(_), _) | (_, _, _, Some(_)) => Risk::Disruptive,
@@ -113,10 +115,17 @@ pub(super) fn named(draft: &Draft<'_>, change: FieldChange) -> FieldChange {
 /// service.
 pub(super) fn retire(draft: &Draft<'_>, service: &ServiceName, live: &LiveService, how: Retire) -> DraftStep {
     let update = match how {
-        Retire::Deactivate => Some(ServiceUpdate { active: Some(false), ..ServiceUpdate::default() }),
+        Retire::Deactivate => {
+            let mut update = ServiceUpdate { active: Some(false), ..ServiceUpdate::default() };
+            origins::mark_former(&mut update, live);
+            Some(update)
+        }
         Retire::Keep => {
             let mut tags = live.tags.clone();
             tags.remove(&draft.policy.ownership.tag);
+            if OriginTag::of(&tags).is_some() {
+                tags.remove(TAG_ORIGIN);
+            }
             Some(ServiceUpdate { tags: Some(tags), ..ServiceUpdate::default() })
         }
         Retire::Delete => None,

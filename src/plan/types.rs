@@ -19,6 +19,8 @@ pub struct Options {
     pub api: Api,
     /// Today's date, such as `2026-11-22`. It becomes part of a replaced service's name.
     pub today: String,
+    /// The commit that holds exactly the manifests of the plan, for the tag `origin`. `None` if there is no such commit.
+    pub commit: Option<String>,
     /// True if the plan retires orphans.
     pub prune: bool,
     /// The ownership value of another project whose services are taken over, if any.
@@ -27,6 +29,8 @@ pub struct Options {
     pub allow_protected: bool,
     /// The maximum number of removals, if the user overrides the project's `max_removals`.
     pub max_removals: Option<MaxRemovals>,
+    /// The services that are created although an orphan may be the same service under another name.
+    pub create: BTreeSet<ServiceName>,
     /// The names of the services to plan, as in `--only`. If the list is empty, all services are planned.
     pub only: BTreeSet<ServiceName>,
     /// The names of the services to which planning is limited, both declared services and orphans. `None` means all

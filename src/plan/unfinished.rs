@@ -31,7 +31,7 @@ impl<'a> Matcher<'a> {
             else {
                 continue;
             };
-            let old_fits = references.fit(old) && old.name == wanted.name;
+            let old_fits = references.fit(old) && self.stands_for(old, &wanted.name);
             let chosen = candidates
                 .iter()
                 .find(|(new, its_old)| its_old.id == old.id && references.fit(new) && !old_fits)
@@ -136,7 +136,8 @@ impl<'a> Matcher<'a> {
         let has_pending_name = self.pending_name(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let is_renaming = names::renaming_target(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let former_name = wanted.lifecycle.renamed_from.as_ref();
-        let has_its_name = old.name == wanted.name || Some(&old.name) == former_name;
+        let has_its_name =
+            self.stands_for(old, &wanted.name) || former_name.is_some_and(|name| self.stands_for(old, name));
         let is_renamed = former_name.is_some_and(|from| *from == old.name || names::is_meant_for(new, from));
         if is_renamed && self.is_name_blocked(&wanted.name, new) {
             return false;
@@ -153,7 +154,7 @@ impl<'a> Matcher<'a> {
         let is_other = |live: &LiveService| live.tags.get(TAG_REPLACES) != new.tags.get(TAG_REPLACES);
         let holds = |live: &LiveService| self.owns(live) && !self.is_unfinished(live) && is_other(live);
         let mut named = self.by_name.get(name).into_iter().flatten();
-        let is_held = named.any(|live| live.active || holds(live));
+        let is_held = named.any(|live| !self.belongs_to_another(live, name) && (live.active || holds(live)));
         let moves_on = |wanted: &DesiredService| {
             wanted.name != *name && wanted.lifecycle.renamed_from.as_ref() == Some(name)
         };
@@ -161,6 +162,7 @@ impl<'a> Matcher<'a> {
     }
 
     fn has_active_holder(&self, name: &ServiceName) -> bool {
-        self.by_name.get(name).into_iter().flatten().any(|service| service.active)
+        let mut named = self.by_name.get(name).into_iter().flatten();
+        named.any(|service| service.active && !self.belongs_to_another(service, name))
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::digest;
 use super::document::{PlanDocument, StepDocument, SummaryDocument};
 use super::fingerprints::{Fingerprint, Subject};
-use crate::model::{NewService, ServiceName, ServiceUpdate, same_json};
+use crate::model::{NewService, OriginTag, ServiceName, ServiceUpdate, TAG_ORIGIN, same_json};
 use crate::plan::{Action, ServicePlan, without_date_and_id};
 
 /// A value that differs between the approved plan and the plan that was made again.
@@ -99,18 +99,20 @@ impl<'a> ComparableStep<'a> {
     }
 }
 
-/// Removes the parts of an action that depend on the time of planning. If amigops ever writes the commit of the
-/// manifests to a tag, that tag must be removed here, too.
+/// Removes the parts of an action that depend on the time of planning, and the commit in the tag `origin`: another
+/// commit can contain the same manifest.
 fn make_stable(action: &mut Action) {
     let stable_name = |name: &mut ServiceName| *name = without_date_and_id(name);
     let stable_update = |update: &mut ServiceUpdate| {
         update.name.iter_mut().for_each(stable_name);
         update.keyterms.iter_mut().for_each(|terms| terms.sort());
+        update.tags.iter_mut().for_each(remove_commit);
     };
     match action {
         Action::Create(new) => {
-            let NewService { name, keyterms, .. } = &mut **new;
+            let NewService { name, keyterms, tags, .. } = &mut **new;
             stable_name(name);
+            remove_commit(tags);
             keyterms.sort();
         }
         Action::Update { update, .. }
@@ -128,6 +130,13 @@ fn make_stable(action: &mut Action) {
         | Action::DeleteVersionSet { .. }
         | Action::ApplyBehaviorSet { .. }
         | Action::Smoke { .. } => {}
+    }
+}
+
+/// Removes the commit from a tag `origin` that amigops has written.
+fn remove_commit(tags: &mut BTreeMap<String, Option<String>>) {
+    if let Some(origin) = OriginTag::of(tags) {
+        tags.insert(TAG_ORIGIN.to_owned(), Some(OriginTag { commit: None, ..origin }.to_string()));
     }
 }
 

@@ -85,6 +85,9 @@ pub struct RecordedOptions {
     /// The maximum number of removals that overrides the project's (`--max-removals`), such as `3` or `10%`. Null if
     /// the project's is used.
     pub max_removals: Option<String>,
+    /// The services that are created although they may be existing services under a new name (`--create`).
+    #[serde(default)]
+    pub create: BTreeSet<ServiceName>,
     /// The services that the plan was limited to (`--only`). An empty list means all services.
     pub only: BTreeSet<ServiceName>,
     /// True if the project's guardrails were enforced. A preview does not enforce guardrails, so it can't be applied.
@@ -252,6 +255,7 @@ impl PlanDocument {
                 take_over: options.take_over.clone(),
                 allow_protected: options.allow_protected,
                 max_removals: options.max_removals.map(|most| most.to_string()),
+                create: options.create.clone(),
                 only: options.only.clone(),
                 guardrails: options.enforce_guardrails,
             },

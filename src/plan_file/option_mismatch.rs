@@ -29,12 +29,14 @@ impl OptionMismatch {
 /// Returns the options that relax a guardrail, with their values. The pattern that takes the options apart has no `..`,
 /// so that a new option can't be forgotten here.
 fn relaxing_options(chosen: &RecordedOptions) -> Vec<(&str, &str)> {
-    let RecordedOptions { prune, take_over, allow_protected, max_removals, only: _, guardrails: _ } = chosen;
+    let RecordedOptions { prune, take_over, allow_protected, max_removals, create, only: _, guardrails: _ } =
+        chosen;
     let flags = [(*prune, "--prune"), (*allow_protected, "--allow-protected")];
     let mut options: Vec<(&str, &str)> =
         flags.into_iter().filter(|(is_given, _)| *is_given).map(|(_, flag)| (flag, "")).collect();
     options.extend(take_over.as_deref().map(|owner| ("--take-over", owner)));
     options.extend(max_removals.as_deref().map(|most| ("--max-removals", most)));
+    options.extend(create.iter().map(|name| ("--create", name.as_str())));
     options
 }
 

@@ -84,11 +84,15 @@ fn values_that_a_plan_does_not_depend_on_may_change() {
         ("a touched field", |x| x.description = "Other".to_owned(), &["description"]),
         ("only blanks", |x| x.description.push('\n'), &[]),
         ("an untouched field", |x| x.keyterms = vec!["new".to_owned()], &[]),
-        ("an untouched tag", |x| drop(x.tags.insert("who".to_owned(), None)), &[]),
+        (
+            "an undeclared tag, which is written with the tag `origin`",
+            |x| drop(x.tags.insert("who".to_owned(), None)),
+            &["tags"],
+        ),
         (
             "its owner",
             |x| drop(x.tags.insert("managed_by".to_owned(), Some("others".to_owned()))),
-            &["owner"],
+            &["owner", "tags"],
         ),
         ("its name", |x| x.name = "Z".into(), &["name", "services named `X`"]),
         ("whether it is active", |x| x.active = false, &["active"]),
@@ -199,7 +203,7 @@ fn a_plan_depends_on_all_fields_of_retired_services_only() {
     new.lifecycle.renamed_from = Some("Old".into());
     let desired = desired([off, in_place, new]);
     let state = snapshot([live("x", "X", "A1"), live("y", "Y", "A1"), live("z", "Z", "A1")]);
-    let options = Options { prune: true, ..options() };
+    let options = Options { prune: true, create: ["N".into()].into(), ..options() };
     let (_, document) = document(&desired, &state, &options, &own_policy()).expect("a plan");
     let whats = |change: &dyn Fn(&mut Vec<LiveService>)| -> Vec<String> {
         let mut now = state.clone();
@@ -220,7 +224,7 @@ fn a_plan_depends_on_all_fields_of_retired_services_only() {
         "the two could not be told apart"
     );
     assert_eq!(whats(&|all| all[2].description.push('!')), Vec::<String>::new());
-    assert_eq!(whats(&|all| tag(&mut all[2])), Vec::<String>::new());
+    assert_eq!(whats(&|all| tag(&mut all[2])), ["Z: tags"], "they are written with the tag `origin`");
     let pin = |all: &mut Vec<LiveService>| drop(all[2].version_sets.insert("dev".into(), live_set(1, 1)));
     assert_eq!(whats(&pin), ["Z: version_sets"], "its pins would be of another agent");
     assert_eq!(whats(&|all| all.push(live("o", "Old", "A1"))), ["Old: services named `Old`"]);

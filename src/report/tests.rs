@@ -187,7 +187,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
-    fingerprint: "0b6d5e8f22dba89d35d2af17fc945878681c2efe712795b63dd2714e8d207dc0"
+    fingerprint: "f5a21e420c6cb82bde08d5faa212dde8c4b8b24a0bb5773b6b3d5d6b2254830b"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}
@@ -212,7 +212,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
     format_version: 1
     ids: {"Adaptive Support":"s2","Foreign":"s5","Half Done":"h1","Health Coach":"4d1a000000000000000077e0","New Name":"s3","Switched Off":"s7"}
     manifests: {}
-    options: {"allow_protected":false,"guardrails":true,"max_removals":null,"only":[],"prune":false,"take_over":null}
+    options: {"allow_protected":false,"create":[],"guardrails":true,"max_removals":null,"only":[],"prune":false,"take_over":null}
     organization: "acme"
     orphans:
       {"id":"o1","name":"Lost"}

@@ -58,17 +58,21 @@ struct Project {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Ownership {
-    /// The key of the tag. It contains only letters, digits, underscores and spaces, and can't be `replaces` or
-    /// `protected`.
+    /// The key of the tag. It contains only letters, digits, underscores and spaces, and can't be `replaces`,
+    /// `protected` or `origin`.
     #[schemars(
         regex(pattern = TAG),
-        extend("default" = "managed_by", "not" = {"enum": ["replaces", "protected"]})
+        extend("default" = "managed_by", "not" = {"enum": ["replaces", "protected", "origin"]})
     )]
     tag: Option<String>,
     /// The value of the tag. It contains only letters, digits, underscores and spaces. Use a different value for each
     /// project of an organization. Without an explicit value, `--prune` and `prune: true` are refused.
     #[schemars(regex(pattern = TAG), extend("default" = "amigops"))]
     value: Option<String>,
+    /// Writes the tag `origin` to owned services: a hash of the service's declared name, and the commit of its manifest.
+    /// So a service keeps its manifest if another client renames it. Use `false` to write no such tag.
+    #[schemars(extend("default" = true))]
+    origin: Option<bool>,
 }
 
 /// The pattern for the key or value of a tag. It excludes ASCII punctuation, except the underscore. So it allows

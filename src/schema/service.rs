@@ -45,7 +45,7 @@ struct Service {
         extend("examples" = [["metformin", "blood sugar"]])
     )]
     keyterms: Option<Vec<String>>,
-    /// The complete set of tags, except those that amigops sets itself (`managed_by`, `replaces`, `protected`). Write
+    /// The complete set of tags, except those that amigops sets itself (`managed_by`, `origin`, `replaces`, `protected`). Write
     /// `~` for a tag without a value. A service has at most 20 tags on Classic and 50 on Platform, including those of
     /// amigops. On Classic, keys and values contain only letters, digits, underscores and spaces.
     #[schemars(extend(

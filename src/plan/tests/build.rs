@@ -17,6 +17,8 @@ pub(crate) fn options() -> Options {
         touched: None,
         unmanage: BTreeSet::new(),
         limited: true,
+        commit: None,
+        create: Default::default(),
         enforce_guardrails: true,
     }
 }
@@ -101,6 +103,13 @@ pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
         updated_by: None,
         updated_at: None,
     }
+}
+
+/// Returns a service with the tag `origin` that a service of this name gets.
+pub(crate) fn made_for(name: &str, mut service: LiveService) -> LiveService {
+    let tag = OriginTag { name: NameHash::of(&name.into()), commit: None, is_former: false };
+    service.tags.insert(TAG_ORIGIN.to_owned(), Some(tag.to_string()));
+    service
 }
 
 pub(crate) fn snapshot(services: impl IntoIterator<Item = LiveService>) -> Snapshot {

@@ -40,7 +40,7 @@ fn fields_change_in_one_request_and_undeclared_ones_stay() {
     let mut existing = live("1", "Coach", "A1");
     existing.keyterms = vec!["metformin".to_owned()];
     existing.tags.insert("old".to_owned(), None);
-    assert_snapshot!(show(&desired([coach]), &snapshot([existing])), @"1 update 1 description tags=audited,managed_by,tier");
+    assert_snapshot!(show(&desired([coach]), &snapshot([existing])), @"1 update 1 description tags=audited,managed_by,origin,tier");
 }
 
 #[test]
@@ -57,6 +57,7 @@ fn version_sets_are_written_and_deleted_and_undeclared_fields_are_kept() {
     1 change set release of 1 (3, 5)
     2 create set staging of 1 (1, 1)
     3 delete set dev of 1 after 1,2
+    4 update 1 tags=managed_by,origin after 1,2,3
     ");
     let crate::plan::Action::WriteVersionSet { content, .. } = &plan.steps[0].action else {
         panic!("a write")
@@ -86,7 +87,7 @@ fn a_service_without_an_owner_is_adopted() {
     let mut existing = live("1", "Coach", "A1");
     existing.tags.clear();
     let plan = plan_and_verify(&desired([wanted("Coach", "A1")]), &snapshot([existing]), &options());
-    assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by");
+    assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by,origin");
     assert!(plan.services[0].adopted);
 }
 
@@ -100,7 +101,7 @@ fn a_service_of_another_project_is_refused_unless_taken_over() {
     assert_snapshot!(error.problems[0].message, @"`Coach` (1) belongs to another project: its tag `managed_by` has the value `sisters`");
     let plan =
         plan_and_verify(&desired, &snapshot, &Options { take_over: Some("sisters".to_owned()), ..options() });
-    assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by");
+    assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by,origin");
 }
 
 #[test]
@@ -139,7 +140,10 @@ fn an_inactive_declared_service_is_reactivated_unless_its_manifest_says_otherwis
         let options = Options { api, ..options() };
         let desired = desired([able.clone(), wanted("Coach", "A1")]);
         let plan = plan_and_verify(&desired, &state, &options);
-        assert_eq!(steps(&plan), "1 update 1 keyterms\n2 update 2 active=true");
+        assert_eq!(
+            steps(&plan),
+            "1 update 1 tags=managed_by,origin keyterms\n2 update 2 active=true tags=managed_by,origin"
+        );
         assert_eq!(plan.steps[1].risk, Risk::Disruptive);
         assert_eq!((plan.summary.reactivate, plan.summary.update), (1, 2));
         let listed: Vec<_> = plan.services.iter().map(|service| service.name.as_str()).collect();
@@ -151,7 +155,7 @@ fn an_inactive_declared_service_is_reactivated_unless_its_manifest_says_otherwis
     ignoring.lifecycle.ignore = [FieldPath(vec!["active".to_owned()])].into();
     for service in [switched_off, ignoring.clone()] {
         let plan = plan_and_verify(&desired([able.clone(), service]), &state, &options());
-        assert_eq!(steps(&plan), "1 update 1 keyterms");
+        assert_eq!(steps(&plan), "1 update 1 tags=managed_by,origin keyterms");
     }
     let created = plan_and_verify(&desired([ignoring]), &snapshot([]), &options());
     assert_snapshot!(steps(&created), @"1 create Coach active=true agent=a1");
@@ -172,7 +176,7 @@ fn an_inactive_service_without_an_owner_is_adopted_only_as_inactive() {
     for api in [Api::Classic, Api::Platform] {
         let options = Options { api, ..options() };
         let plan = plan_and_verify(&desired([inactive.clone()]), &snapshot([unowned("7")]), &options);
-        assert_eq!(steps(&plan), "1 update 7 tags=managed_by");
+        assert_eq!(steps(&plan), "1 update 7 tags=managed_by,origin");
         assert_eq!(plan.summary.adopt, 1);
         let active = desired([wanted("Coach", "A1")]);
         let plan = plan_and_verify(&active, &snapshot([unowned("7")]), &options);
@@ -221,7 +225,7 @@ fn on_agent_change_update_keeps_the_id() {
     coach.lifecycle.on_agent_change = Some(OnAgentChange::Update);
     coach.version_sets = sets(&[("release", 2, 2)]);
     assert_snapshot!(show(&desired([coach]), &snapshot([live("1", "Coach", "A1")])), @r"
-    1 update 1 agent=a2
+    1 update 1 agent=a2 tags=managed_by,origin
     2 change set release of 1 (2, 2) after 1
     ");
 }
@@ -231,7 +235,7 @@ fn a_rename_keeps_the_service() {
     let new = renamed(wanted("Coach", "A1"), "Trainer");
     let mut existing = live("1", "Trainer", "A1");
     existing.description = "The service Coach".to_owned();
-    assert_snapshot!(show(&desired([new]), &snapshot([existing])), @"1 update 1 name=Coach");
+    assert_snapshot!(show(&desired([new]), &snapshot([existing])), @"1 update 1 name=Coach tags=managed_by,origin");
 }
 
 #[test]
@@ -239,8 +243,8 @@ fn a_chain_of_renames_releases_each_name_before_it_is_claimed() {
     let services = [renamed(wanted("C", "A3"), "B"), renamed(wanted("B", "A2"), "A")];
     let existing = [live("1", "A", "A2"), live("2", "B", "A3")];
     assert_snapshot!(show(&desired(services), &snapshot(existing)), @r"
-    1 update 2 name=C description
-    2 update 1 name=B description after 1
+    1 update 2 name=C description tags=managed_by,origin
+    2 update 1 name=B description tags=managed_by,origin after 1
     ");
 }
 
@@ -250,8 +254,8 @@ fn a_swap_uses_a_temporary_name_and_happens_once() {
     let existing = [live("1", "A", "A1"), live("2", "B", "A2")];
     assert_snapshot!(show(&desired(services), &snapshot(existing)), @r"
     1 rename early 1 name=B (renaming 1)
-    2 update 2 name=A description after 1
-    3 update 1 name=B description after 1,2
+    2 update 2 name=A description tags=managed_by,origin after 1
+    3 update 1 name=B description tags=managed_by,origin after 1,2
     ");
 }
 
@@ -284,8 +288,8 @@ fn a_dependency_against_the_direction_of_a_name_is_solved_by_a_temporary_name() 
     let existing = [live("1", "A", "A1"), live("2", "Z", "A2")];
     assert_snapshot!(show(&desired([moving, taking]), &snapshot(existing)), @r"
     1 rename early 1 name=B (renaming 1)
-    2 update 2 name=A description after 1
-    3 update 1 name=B description after 1,2
+    2 update 2 name=A description tags=managed_by,origin after 1
+    3 update 1 name=B description tags=managed_by,origin after 1,2
     ");
 }
 

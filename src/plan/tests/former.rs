@@ -132,7 +132,7 @@ fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active
         desired.services.get_mut("Coach").expect("declared").active = active;
         assert_eq!(
             steps(&plan_and_verify(&desired, &reverted, &platform())),
-            "1 update 65f0c1cc0000000000000003 active=true\n\
+            "1 update 65f0c1cc0000000000000003 active=true tags=managed_by,origin,replaces\n\
              2 retire 65f0c1bb0000000000000002 (deactivate) active=false after 1"
         );
     }
@@ -152,7 +152,7 @@ fn tags_that_refer_in_a_circle_or_to_the_service_itself_are_ignored() {
     replacing(&mut own, FIRST);
     own.active = false;
     let plan = plan_and_verify(&coach("A1", Retire::Deactivate), &snapshot([own]), &options());
-    assert_snapshot!(steps(&plan), @"1 update 65f0c1aa0000000000000001 active=true");
+    assert_snapshot!(steps(&plan), @"1 update 65f0c1aa0000000000000001 active=true tags=managed_by,origin,replaces");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_replacement_of_a_service_that_has_not_taken_its_name_goes_on() {
     assert_snapshot!(steps(&plan_and_verify(&coach("A3", Retire::Deactivate), &unfinished, &platform())), @"1 hand over 65f0c1bb0000000000000002 name=Coach (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Coach active=true");
     // If the second replacement is no longer wanted, its new service is abandoned in the same run.
     assert_snapshot!(steps(&plan_and_verify(&coach("A2", Retire::Deactivate), &unfinished, &platform())), @r"
-    1 update 65f0c1bb0000000000000002 name=Coach active=true
+    1 update 65f0c1bb0000000000000002 name=Coach active=true tags=managed_by,origin,replaces
     2 abandon 65f0c1cc0000000000000003 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by
     ");
 }
@@ -255,6 +255,6 @@ fn a_former_service_that_got_its_name_back_is_renamed_before_the_new_one_is_deac
     inactive.services.values_mut().for_each(|service| service.active = Some(false));
     assert_snapshot!(steps(&plan_and_verify(&inactive, &snapshot([former, new]), &options())), @r"
     1 update 65f0c1aa0000000000000001 name=Coach (replaced 2026-11-22 65f0c1)
-    2 update 65f0c1bb0000000000000002 active=false after 1
+    2 update 65f0c1bb0000000000000002 active=false tags=managed_by,origin,replaces after 1
     ");
 }

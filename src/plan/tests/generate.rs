@@ -183,15 +183,26 @@ fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
         })
 }
 
+/// Generates the tag `origin` of a live service: none if the service is older than the tag, its own name, another name
+/// if another client renamed or copied the service, or a value that a user has set.
+fn origin(name: &'static str) -> impl Strategy<Value = Option<String>> {
+    let names = prop_oneof![3 => Just(name), 1 => select(NAMES.to_vec())];
+    let commit = prop::option::of(Just("0a1b2c3d4e5f60718293a4b5c6d7e8f901234567".to_owned()));
+    let ours = (names, commit, prop::bool::weighted(0.15)).prop_map(|(name, commit, is_former)| {
+        Some(OriginTag { name: NameHash::of(&name.into()), commit, is_former }.to_string())
+    });
+    prop_oneof![8 => Just(None), 11 => ours, 1 => Just(Some("web form".to_owned()))]
+}
+
 fn one_live(api: Api, name: &'static str, index: usize) -> impl Strategy<Value = LiveService> {
     let owner = prop_oneof![14 => Just(Some("amigops")), 5 => Just(None), 1 => Just(Some("sisters"))];
-    let flags = (prop::bool::weighted(0.8), owner, prop::bool::weighted(0.1));
+    let flags = (prop::bool::weighted(0.8), owner, prop::bool::weighted(0.1), origin(name));
     let sets = subsequence(SETS.to_vec(), 0..=4).prop_flat_map(|names| {
         names.into_iter().map(|name| (Just(name), 0..4_u32, 0..4_u32)).collect::<Vec<_>>()
     });
     let settings = only_on(api, live_settings());
     (select(AGENTS.to_vec()), flags, sets, tags(), settings).prop_map(
-        move |(agent, (active, owner, protected), sets, tags, settings)| {
+        move |(agent, (active, owner, protected, origin), sets, tags, settings)| {
             let mut service = live(&format!("65f0c1{index:018x}"), name, agent);
             service.active = active;
             service.settings = settings;
@@ -201,6 +212,7 @@ fn one_live(api: Api, name: &'static str, index: usize) -> impl Strategy<Value =
             service.tags.clear();
             service.tags.extend(owner.map(|owner| ("managed_by".to_owned(), Some(owner.to_owned()))));
             service.tags.extend(protected.then(|| (TAG_PROTECTED.to_owned(), Some("true".to_owned()))));
+            service.tags.extend(origin.map(|origin| (TAG_ORIGIN.to_owned(), Some(origin))));
             service.tags.extend(tags.unwrap_or_default());
             service
                 .version_sets
@@ -253,6 +265,17 @@ pub(crate) fn state(api: Api) -> impl Strategy<Value = (Desired, Snapshot)> {
     })
 }
 
+/// Removes the tags `origin` that name another service, which only another client's renames and copies leave.
+pub(crate) fn without_renamed_services(mut snapshot: Snapshot) -> Snapshot {
+    for service in &mut snapshot.services {
+        let name = NameHash::of(&service.name);
+        if OriginTag::of(&service.tags).is_some_and(|origin| origin.name != name) {
+            service.tags.remove(TAG_ORIGIN);
+        }
+    }
+    snapshot
+}
+
 fn swap_names(desired: &mut Desired, snapshot: &Snapshot) {
     let is_swappable =
         |service: &&LiveService| service.active && desired.services.contains_key(&service.name);
@@ -291,7 +314,13 @@ pub(crate) fn final_state(
         .filter(|service| desired.services.contains_key(&service.name))
         .map(|service| {
             let sets = service.version_sets.keys().cloned().collect();
-            (service.name.clone(), service.active, service.agent.clone(), service.tags.len(), sets)
+            (
+                service.name.clone(),
+                service.active,
+                service.agent.clone(),
+                without_origin(&service.tags).count(),
+                sets,
+            )
         })
         .collect();
     final_state.sort();

@@ -104,37 +104,67 @@ fn the_verifier_finds_a_pin_that_a_replacement_loses() {
     );
 }
 
-/// Returns the findings of a plan that suggest `renamed_from`, one per line.
-fn rename_findings(services: &[DesiredService], state: &Snapshot, options: &Options) -> String {
+/// Returns the notes of a plan about services that may have been renamed.
+fn rename_notes(services: &[DesiredService], state: &Snapshot, options: &Options) -> String {
     let plan = plan_and_verify(&desired(services.to_vec()), state, options);
     let messages = plan.findings.iter().filter(|finding| finding.message.contains("renamed_from"));
     messages.map(|finding| format!("{}: {}", finding.service, finding.message)).collect::<Vec<_>>().join("\n")
 }
 
+/// Without a tag `origin`, nothing shows whether another client renamed the service. So the plan is refused.
 #[test]
-fn a_new_service_that_may_be_an_orphan_under_another_name_is_noted() {
+fn a_new_service_that_may_be_an_orphan_under_another_name_is_refused() {
     let state = snapshot([live("1", "Old", "A1"), live("2", "Winter", "A2")]);
     let prune = Options { prune: true, ..options() };
     let new = [wanted("New", "A1")];
-    assert_snapshot!(rename_findings(&new, &state, &options()), @"New: if this is `Old` under a new name, write `lifecycle: {renamed_from: Old}` to keep the service's id");
-    assert_snapshot!(rename_findings(&new, &state, &prune), @"New: if this is `Old`, which this plan retires, under a new name, write `lifecycle: {renamed_from: Old}` to keep the service's id");
+    let refused = |services: &[DesiredService], state: &Snapshot, options: &Options| {
+        refusal(try_plan(&desired(services.to_vec()), state, options))
+    };
+    let message = refused(&new, &state, &options());
+    assert_snapshot!(message, @"
+    New.yaml:1:1: `New` would be created, but `Old` (1) has the same agent and context graph and is in no manifest, so it may be the same service under another name
+      if it is, write `lifecycle: {renamed_from: Old}` to keep its id
+      if it is not, use `--create New` to create a second service
+    ");
+    assert_eq!(refused(&new, &state, &prune), message);
+    let create = Options { create: ["New".into()].into(), ..prune.clone() };
+    assert_snapshot!(rename_notes(&new, &state, &create), @"New: if this is `Old`, which this plan retires, under a new name, write `lifecycle: {renamed_from: Old}` to keep its id");
+    let unenforced = Options { enforce_guardrails: false, ..options() };
+    let plan = try_plan(&desired(new.to_vec()), &state, &unenforced).expect("a plan");
+    assert!(
+        plan.findings.iter().any(|finding| finding.text().starts_with("an apply would be refused: `New`"))
+    );
+    let violations = verify::verify(&desired(new.to_vec()), &state, &own_policy(), &options(), &plan);
+    assert_eq!(violations, ["creates `New`, although it may be `Old` under another name"]);
     let mut declared = new.clone();
     declared[0].lifecycle.renamed_from = Some("Old".into());
-    assert_eq!(rename_findings(&declared, &state, &prune), "");
-    assert_eq!(rename_findings(&[wanted("New", "A3")], &state, &prune), "", "it has another agent");
+    assert_eq!(rename_notes(&declared, &state, &prune), "");
+    assert_eq!(rename_notes(&[wanted("New", "A3")], &state, &prune), "", "it has another agent");
     let mut other = wanted("New", "A1");
     other.context_graph = Reference::Name("G2".to_owned());
-    assert_eq!(rename_findings(&[other], &state, &prune), "", "it has another context graph");
+    assert_eq!(rename_notes(&[other], &state, &prune), "", "it has another context graph");
     let quoted = snapshot([live("1", "Old: one", "A1")]);
-    assert!(rename_findings(&new, &quoted, &options()).contains(r#"{renamed_from: "Old: one"}"#));
+    assert!(refused(&new, &quoted, &options()).contains(r#"{renamed_from: "Old: one"}"#));
+}
+
+/// The tag `origin` of the orphan shows that it was made for another manifest, which is gone.
+#[test]
+fn a_new_service_that_may_be_an_orphan_with_a_tag_origin_is_noted() {
+    let state = snapshot([made_for("Old", live("1", "Old", "A1"))]);
+    let new = [wanted("New", "A1")];
+    assert_snapshot!(rename_notes(&new, &state, &options()), @"New: if this is `Old` under a new name, write `lifecycle: {renamed_from: Old}` to keep its id");
+    assert_snapshot!(rename_notes(&new, &state, &Options { prune: true, ..options() }), @"New: if this is `Old`, which this plan retires, under a new name, write `lifecycle: {renamed_from: Old}` to keep its id");
 }
 
 #[test]
-fn a_rename_is_only_suggested_for_exactly_one_orphan() {
+fn a_rename_is_only_suspected_for_exactly_one_orphan() {
     let new = [wanted("New", "A1"), wanted("Kept", "A1")];
     let with = |old: Vec<LiveService>| {
         let state = snapshot(old.into_iter().chain([live("9", "Kept", "A1")]));
-        rename_findings(&new, &state, &options())
+        match try_plan(&desired(new.to_vec()), &state, &options()) {
+            Ok(_) => rename_notes(&new, &state, &options()),
+            refused => refusal(refused),
+        }
     };
     assert!(
         with(vec![live("1", "Old", "A1")]).contains("renamed_from: Old"),

@@ -42,7 +42,7 @@ fn services_are_taken_over_from_one_owner() {
     assert_eq!(names, [&ServiceName::new("Y")]);
     let only = Options { only: ["X".into()].into(), ..take_over_from("sisters") };
     let made_plan = try_plan(&desired, &state, &only).expect("a plan");
-    assert_eq!(steps(&made_plan), "1 update x tags=managed_by");
+    assert_eq!(steps(&made_plan), "1 update x tags=managed_by,origin");
     // The verifier refuses the plan if the options take over services from a different project.
     let other = Options { take_over: Some("cousins".to_owned()), ..only };
     let violations = verify::verify(&desired, &state, &own_policy(), &other, &made_plan);

@@ -86,7 +86,7 @@ fn only_changed_fields_of_a_block_are_in_the_plan() {
         &snapshot([platform_live("1", "Coach", "A1", voice)]),
         &platform(),
     );
-    assert_snapshot!(steps(&plan), @r#"1 update 1 escalation_policy={"risk_scorer":{"type":"hangup"}} voice_config={"empathy_hold_ms":null,"max_response_words":30,"tts_config":{"voice":"y"}}"#);
+    assert_snapshot!(steps(&plan), @r#"1 update 1 tags=managed_by,origin escalation_policy={"risk_scorer":{"type":"hangup"}} voice_config={"empathy_hold_ms":null,"max_response_words":30,"tts_config":{"voice":"y"}}"#);
     let change = |change: crate::plan::ChangedValue<'_>| {
         format!("{}: {} -> {}", change.path, change.before, change.after)
     };
@@ -141,7 +141,7 @@ fn an_agent_and_its_pins_change_in_one_request_after_deletions_of_version_sets()
     let plan = plan_and_verify(&desired([coach]), &snapshot([service]), &platform());
     assert_snapshot!(steps(&plan), @r"
     1 delete set old of 1
-    2 update 1 agent=a2 new=(1, 1) release=(2, 2) after 1
+    2 update 1 agent=a2 tags=managed_by,origin new=(1, 1) release=(2, 2) after 1
     ");
     let summary = &plan.summary;
     assert_eq!(
@@ -163,7 +163,7 @@ fn the_steps_of_one_service_run_one_after_the_other() {
         service.version_sets.insert(name.into(), live_set(1, 1));
     }
     assert_snapshot!(show(&desired([coach]), &snapshot([service])), @r"
-    1 update 1 description
+    1 update 1 description tags=managed_by,origin
     2 create set release of 1 (2, 2) after 1
     3 create set staging of 1 (1, 1) after 2
     4 delete set dev of 1 after 1,2,3
@@ -215,7 +215,7 @@ fn ignored_settings_are_not_changed_but_used_at_creation() {
     let path = |text: &str| FieldPath(text.split('.').map(str::to_owned).collect());
     coach.lifecycle.ignore = ["tool_capacity", "voice_config.max_response_words"].map(path).into();
     let service = platform_live("1", "Coach", "A1", json!({"voice_config": {"filler_style": "phrase"}}));
-    assert_snapshot!(show(&desired([coach.clone()]), &snapshot([service])), @r#"1 update 1 voice_config={"filler_style":"silent"}"#);
+    assert_snapshot!(show(&desired([coach.clone()]), &snapshot([service])), @r#"1 update 1 tags=managed_by,origin voice_config={"filler_style":"silent"}"#);
     let plan = try_plan(&desired([coach]), &snapshot([]), &platform()).expect("a plan");
     assert!(steps(&plan).contains("tool_capacity=5") && steps(&plan).contains("max_response_words"));
 }
@@ -275,7 +275,7 @@ fn a_block_without_a_required_member_is_a_problem() {
     assert_snapshot!(error.problems[0].message, @"`Coach` would lack `voice_config.forwarding.forward_to`, which the API requires");
     let whole = json!({"voice_config": {"forwarding": {"forward_to": "+12025550100"}}});
     let plan = show(&coach, &snapshot([platform_live("1", "Coach", "A1", whole)]));
-    assert_snapshot!(plan, @r#"1 update 1 voice_config={"forwarding":{"warm_transfer":false}}"#);
+    assert_snapshot!(plan, @r#"1 update 1 tags=managed_by,origin voice_config={"forwarding":{"warm_transfer":false}}"#);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn blocks_and_entries_that_a_manifest_removes_are_removed_whole() {
         "language_providers": {"es": {"provider": "groq"}, "fr": {"provider": "groq"}},
     }});
     let plan = show(&desired([coach]), &snapshot([platform_live("1", "Coach", "A1", voice)]));
-    assert_snapshot!(plan, @r#"1 update 1 voice_config={"forwarding":null,"language_providers":{"es":null},"tts_config":{"a":"plain"}}"#);
+    assert_snapshot!(plan, @r#"1 update 1 tags=managed_by,origin voice_config={"forwarding":null,"language_providers":{"es":null},"tts_config":{"a":"plain"}}"#);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn undeclared_pins_are_carried_over_when_the_agent_changes_in_place() {
     };
     let plan =
         crate::plan::plan(&desired([coach]), &snapshot([service]), &policy, &platform()).expect("a plan");
-    assert_snapshot!(steps(&plan), @"1 update 1 agent=a2 edge=(latest, 1) release=(2, 2)");
+    assert_snapshot!(steps(&plan), @"1 update 1 agent=a2 tags=managed_by,origin edge=(latest, 1) release=(2, 2)");
     assert_snapshot!(plan.findings[0].message, @"the agent version of version set `edge` is not declared, so it will be latest");
 }
 
@@ -324,5 +324,5 @@ fn several_tags_with_one_key_are_not_lost() {
     let error = try_plan(&desired([coach.clone()]), &snapshot([service.clone()]), &platform());
     assert_snapshot!(error.expect_err("impossible").problems[0].message, @"`Coach` (1) has several tags with the key `team`: writing the service's tags would lose all but one of them");
     coach.tags = Some(service.tags.clone());
-    assert_snapshot!(show(&desired([coach]), &snapshot([service])), @"1 update 1 tags=managed_by,team");
+    assert_snapshot!(show(&desired([coach]), &snapshot([service])), @"1 update 1 tags=managed_by,origin,team");
 }

@@ -72,7 +72,7 @@ fn a_new_service_whose_old_one_is_gone_is_activated() {
 fn a_change_in_place_is_the_default() {
     let (mut desired, snapshot) = replacing(Retire::Deactivate);
     desired.services.get_mut("Coach").expect("declared").lifecycle.on_agent_change = None;
-    assert_snapshot!(show(&desired, &snapshot), @"1 update 65f0c1aa-0000-4000-8000-000000000001 agent=a2 release=(3, 5) tool_capacity=5");
+    assert_snapshot!(show(&desired, &snapshot), @"1 update 65f0c1aa-0000-4000-8000-000000000001 agent=a2 tags=managed_by,origin release=(3, 5) tool_capacity=5");
 }
 
 /// Returns the manifests of a replacement, and the live state after its first step, which creates the new service.
@@ -108,7 +108,7 @@ fn an_unfinished_new_service_with_a_block_that_cannot_be_removed_is_abandoned() 
     1 create Coach (replacing 65f0c1a) active=false agent=a2 channel_type="text" environment="production" safety_filters_enabled=true tool_capacity=5
     2 hand over 65f0c1aa-0000-4000-8000-000000000001 name=Coach (replaced 2026-11-22 65f0c1) -> #1 name=Coach active=true after 1
     3 retire 65f0c1aa-0000-4000-8000-000000000001 (deactivate) active=false after 2
-    4 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by
+    4 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by,origin
     "#);
 }
 
@@ -118,8 +118,8 @@ fn an_unfinished_new_service_is_abandoned_if_the_manifest_now_asks_for_a_change_
     desired.services.get_mut("Coach").expect("declared").lifecycle.on_agent_change =
         Some(OnAgentChange::Update);
     assert_snapshot!(show(&desired, &interrupted), @r"
-    1 update 65f0c1aa-0000-4000-8000-000000000001 agent=a2 release=(3, 5) tool_capacity=5
-    2 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by
+    1 update 65f0c1aa-0000-4000-8000-000000000001 agent=a2 tags=managed_by,origin release=(3, 5) tool_capacity=5
+    2 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by,origin
     ");
 }
 
@@ -147,7 +147,7 @@ fn an_unfinished_new_service_is_abandoned_if_another_one_replaced_its_old_servic
     coach.lifecycle.retire = Retire::Delete;
     assert_snapshot!(show(&desired([coach, wanted("Trainer", "A2")]), &interrupted), @r"
     1 create Coach active=true agent=a2
-    2 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by
+    2 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by,origin
     ");
 }
 
@@ -207,7 +207,7 @@ fn of_two_new_services_the_later_one_is_abandoned_if_the_old_one_is_gone() {
     later.services.retain(|service| !service.active);
     later.services[0].id = "65f0c1aa-0000-4000-8000-00000000000f".into();
     finished.services.append(&mut later.services);
-    assert_snapshot!(show(&desired, &finished), @"1 abandon 65f0c1aa-0000-4000-8000-00000000000f name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
+    assert_snapshot!(show(&desired, &finished), @"1 abandon 65f0c1aa-0000-4000-8000-00000000000f name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by,origin");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn an_inactive_service_is_renamed_while_an_unfinished_replacement_gets_its_name(
     let whole = plan_and_verify(&desired, &before, &platform());
     let interrupted = crate::plan::verify::outcome(&before, &whole.steps[..1], Api::Platform);
     assert_snapshot!(show(&desired, &interrupted), @r"
-    1 update 65f0c1aa-0000-4000-8000-000000000003 name=Delta active=true description
+    1 update 65f0c1aa-0000-4000-8000-000000000003 name=Delta active=true description tags=managed_by,origin
     2 hand over 65f0c1bb-0000-4000-8000-000000000004 name=Echo (replaced 2026-11-22 65f0c1) -> 000000000000cafe00000002 name=Able active=true after 1
     3 retire 65f0c1bb-0000-4000-8000-000000000004 (deactivate) active=false after 2
     ");

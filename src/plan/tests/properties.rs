@@ -38,10 +38,15 @@ fn plan_inputs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> 
     })
 }
 
-/// Returns a copy of the options with every flag that can allow a refused plan.
-fn with_all_flags(options: &Options) -> Options {
-    let max_removals = Some(MaxRemovals::Count(usize::MAX));
-    Options { take_over: Some("sisters".to_owned()), allow_protected: true, max_removals, ..options.clone() }
+/// Returns the options together with every flag that can allow a refused plan.
+fn with_all_flags(desired: &Desired, options: &Options) -> Options {
+    Options {
+        take_over: Some("sisters".to_owned()),
+        allow_protected: true,
+        max_removals: Some(MaxRemovals::Count(usize::MAX)),
+        create: desired.services.keys().cloned().collect(),
+        ..options.clone()
+    }
 }
 
 /// Returns the completed steps for each point at which a run can be interrupted. A run can be interrupted before,
@@ -102,7 +107,7 @@ proptest! {
         if !refused.problems.iter().all(by_a_flag) {
             return Ok(());
         }
-        let allowed = match verified_plan(&desired, &snapshot, &policy, &with_all_flags(&options)) {
+        let allowed = match verified_plan(&desired, &snapshot, &policy, &with_all_flags(&desired, &options)) {
             Ok(allowed) => allowed,
             // With the flags, planning goes on and can find problems of other kinds. But no other flag may be
             // necessary.

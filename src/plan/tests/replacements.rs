@@ -61,7 +61,7 @@ fn an_unfinished_replacement_that_is_no_longer_wanted_is_abandoned() {
     let coach = desired.services.get_mut("Coach").expect("declared");
     coach.agent = Reference::Name("A1".to_owned());
     coach.version_sets = None;
-    assert_snapshot!(steps(&plan_and_verify(&desired, &cut, &options())), @"1 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by");
+    assert_snapshot!(steps(&plan_and_verify(&desired, &cut, &options())), @"1 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by,origin");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn of_two_concurrent_runs_the_slower_ones_service_is_abandoned() {
     after.services[old].name = "Coach".into();
     let faster = after.services.iter().find(|service| service.active).expect("the faster one").clone();
     after.services.push(LiveService { id: "65f0c1bb0000000000000009".into(), active: false, ..faster });
-    assert_snapshot!(steps(&plan_and_verify(&desired, &after, &options())), @"1 abandon 65f0c1bb0000000000000009 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
+    assert_snapshot!(steps(&plan_and_verify(&desired, &after, &options())), @"1 abandon 65f0c1bb0000000000000009 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by,origin");
 }
 
 #[test]
@@ -106,7 +106,8 @@ fn an_orphan_with_an_unfinished_replacement_is_retired() {
     let whole = plan_and_verify(&desired_before, &snapshot, &options());
     let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Classic);
     let other = desired([wanted("Other", "A1")]);
-    let plan = plan_and_verify(&other, &cut, &Options { prune: true, ..options() });
+    let plan =
+        plan_and_verify(&other, &cut, &Options { prune: true, create: ["Other".into()].into(), ..options() });
     assert_snapshot!(steps(&plan), @r"
     1 create Other active=true agent=a1
     2 retire 65f0c1aa0000000000000001 (deactivate) active=false
@@ -155,7 +156,7 @@ fn of_two_inactive_duplicates_the_second_is_abandoned() {
     let duplicates = ["65f0c1aa000000000000000b", "65f0c1aa000000000000000c"].map(new);
     let plan = plan_and_verify(&desired, &snapshot(duplicates), &options());
     assert_snapshot!(steps(&plan), @r"
-    1 update 65f0c1aa000000000000000b active=true
+    1 update 65f0c1aa000000000000000b active=true tags=managed_by,origin,replaces
     2 abandon 65f0c1aa000000000000000c name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by
     ");
 }

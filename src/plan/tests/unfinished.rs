@@ -34,7 +34,11 @@ fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_
         let mut carol = live(OTHER, "Carol", "A2");
         carol.active = is_active;
         let state = snapshot([live(OLD, "Echo", "A3"), carol, unfinished("Echo", "A2", OLD)]);
-        let expected = if is_active { "" } else { "1 update 65f0c1bb0000000000000002 active=true" };
+        let expected = if is_active {
+            ""
+        } else {
+            "1 update 65f0c1bb0000000000000002 active=true tags=managed_by,origin"
+        };
         assert_eq!(
             steps(&plan_and_verify(&desired, &state, &options())),
             expected,
@@ -83,7 +87,7 @@ fn an_unfinished_replacement_goes_on_if_the_holder_of_its_new_name_is_renamed() 
     let state =
         snapshot([live(OLD, "Echo", "A3"), live(OTHER, "Carol", "A1"), unfinished("Echo", "A2", OLD)]);
     assert_snapshot!(steps(&plan_and_verify(&desired([echo, carol]), &state, &options())), @r"
-    1 update 65f0c1bb0000000000000002 name=Delta
+    1 update 65f0c1bb0000000000000002 name=Delta tags=managed_by,origin
     2 hand over 65f0c1aa0000000000000001 name=Echo (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Carol active=true after 1
     3 retire 65f0c1aa0000000000000001 (deactivate) active=false after 2
     ");
@@ -98,7 +102,7 @@ fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_n
     let state = snapshot([live(OLD, "Delta", "A3"), able, unfinished("Able", "A1", OLD)]);
     let plan = plan_and_verify(&desired([wanted("Able", "A3")]), &state, &options());
     assert_snapshot!(steps(&plan), @r"
-    1 update 65f0c1bb0000000000000002 active=true
+    1 update 65f0c1bb0000000000000002 active=true tags=managed_by,origin
     2 abandon 65f0c1cc0000000000000003 name=Able (abandoned 2026-11-22 65f0c1) tags=managed_by
     ");
     let end = verify::outcome(&state, &plan.steps, options().api);
@@ -135,7 +139,7 @@ fn a_pruned_service_is_retired_after_its_successor_is_activated() {
     carol.active = Some(true);
     let plan = plan_and_verify(&desired([carol]), &state, &options);
     assert_snapshot!(steps(&plan), @r"
-    1 update 65f0c1cc0000000000000003 name=Carol active=true description
+    1 update 65f0c1cc0000000000000003 name=Carol active=true description tags=managed_by,origin,replaces
     2 retire 65f0c1aa0000000000000001 (deactivate) active=false after 1
     ");
 }
@@ -154,7 +158,7 @@ fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() 
     }
     let state = snapshot([former, carol, delta, unfinished("Delta", "A2", OLD)]);
     let plan = plan_and_verify(&desired([renamed("Carol", "Delta", "A2")]), &state, &options());
-    assert_snapshot!(steps(&plan), @"1 update 65f0c1dd0000000000000004 active=true");
+    assert_snapshot!(steps(&plan), @"1 update 65f0c1dd0000000000000004 active=true tags=managed_by,origin,replaces");
 }
 
 /// Baker becomes Able and Carol becomes Baker, each with a new agent. The old Baker is inactive. The run is interrupted
@@ -206,7 +210,7 @@ fn an_inactive_namesake_does_not_displace_a_service_in_use_that_has_a_temporary_
     let state = snapshot([live(OLD, "Baker (renaming 65f0c1)", "A1"), live(OTHER, "Able", "A2"), inactive]);
     let manifests = desired([renamed("Able", "Baker", "A2"), renamed("Baker", "Able", "A1")]);
     let options = crate::plan::Options { prune: true, ..options() };
-    assert_snapshot!(steps(&plan_and_verify(&manifests, &state, &options)), @"1 update 65f0c1aa0000000000000001 name=Baker description");
+    assert_snapshot!(steps(&plan_and_verify(&manifests, &state, &options)), @"1 update 65f0c1aa0000000000000001 name=Baker description tags=managed_by,origin");
 }
 
 /// A cut-over was interrupted between the rename and the activation, and another user has created a service without an
@@ -241,7 +245,7 @@ fn a_pruned_service_is_retired_after_any_of_its_successors_is_activated() {
     let options = crate::plan::Options { prune: true, ..options() };
     let plan = plan_and_verify(&desired([coach]), &snapshot([first, second, third]), &options);
     assert_snapshot!(steps(&plan), @r"
-    1 update 65f0c1cc0000000000000003 active=true
+    1 update 65f0c1cc0000000000000003 active=true tags=managed_by,origin,replaces
     2 retire 65f0c1aa0000000000000001 (deactivate) active=false after 1
     ");
 }

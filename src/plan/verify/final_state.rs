@@ -7,8 +7,8 @@ use serde_json::Map;
 use super::settings;
 use super::verifier::Verifier;
 use crate::model::{
-    self, Catalog, DesiredService, LiveService, Pin, Reference, ServiceId, ServiceName, TAG_REPLACES,
-    is_same_name,
+    self, Catalog, DesiredService, LiveService, NameHash, OriginTag, Pin, Reference, ServiceId, ServiceName,
+    TAG_REPLACES, is_same_name,
 };
 
 impl Verifier<'_> {
@@ -31,6 +31,15 @@ impl Verifier<'_> {
             let before = self.plan.ids.get(&wanted.name).and_then(|id| self.original(id));
             violations.extend(self.check_declared_service(wanted, before, &owned));
         }
+        // A service that its tag `origin` assigns to a declared service is not an orphan, but a copy.
+        let declared: BTreeSet<NameHash> = match self.policy.ownership.origin {
+            true => self.desired.services.keys().map(NameHash::of).collect(),
+            false => BTreeSet::new(),
+        };
+        let is_copy = |service: &LiveService| {
+            OriginTag::of(&service.tags)
+                .is_some_and(|origin| !origin.is_former && declared.contains(&origin.name))
+        };
         if self.options.prune && self.options.only.is_empty() {
             for service in self.state.services.values() {
                 let is_owned = self.policy.ownership.owns(&service.tags);
@@ -39,6 +48,7 @@ impl Verifier<'_> {
                     && service.active
                     && is_touched(&service.name)
                     && !self.desired.services.contains_key(&service.name)
+                    && !is_copy(service)
                 {
                     violations.push(format!(
                         "`{}` is owned by this project, not declared in a manifest, and still active",
@@ -93,7 +103,7 @@ impl Verifier<'_> {
             "tags",
             wanted.tags.as_ref().is_none_or(|tags| {
                 let mut live = service.tags.clone();
-                live.retain(|key, _| !self.policy.ownership.is_own_tag(key));
+                live.retain(|key, _| !self.policy.ownership.is_own_tag(key) || tags.contains_key(key));
                 &live == tags
             }),
         );

@@ -5,6 +5,7 @@
 //! own definition of a correct plan. It runs in the tests of planning, and before an apply sends any request.
 
 mod final_state;
+mod renames;
 mod rules;
 mod settings;
 mod state;
@@ -38,6 +39,7 @@ pub fn verify(
     }
     let (first, last) = (ready_order(plan, false), ready_order(plan, true));
     let orders = if first == last { vec![first] } else { vec![first, last] };
+    violations.extend(renames::violations(desired, snapshot, options, plan));
     for order in orders {
         let mut verifier = Verifier::new(desired, snapshot, policy, options, plan);
         verifier.play(&order);

@@ -3,7 +3,9 @@
 
 use super::super::types::{Action, Options, Plan};
 use super::state::SimulatedState;
-use crate::model::{Desired, LiveService, Policy, Retire, Snapshot, TAG_PROTECTED, TAG_REPLACES};
+use crate::model::{
+    Desired, LiveService, OriginTag, Policy, Retire, Snapshot, TAG_ORIGIN, TAG_PROTECTED, TAG_REPLACES,
+};
 
 /// Returns a message for each rule that the plan breaks.
 pub(super) fn violations(
@@ -44,9 +46,12 @@ pub(super) fn violations(
     violations
 }
 
-/// Returns a copy of the service without the tags that this tool writes.
+/// Returns the service without the tags that this tool writes. A tag `origin` with another form is the user's and stays.
 fn without_own_tags(service: &LiveService, policy: &Policy) -> LiveService {
     let mut service = service.clone();
+    if OriginTag::of(&service.tags).is_some() {
+        service.tags.remove(TAG_ORIGIN);
+    }
     for key in [policy.ownership.tag.as_str(), TAG_PROTECTED, TAG_REPLACES] {
         service.tags.remove(key);
     }

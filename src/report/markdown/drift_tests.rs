@@ -33,7 +33,7 @@ fn a_drift_report_has_a_verdict() {
 
     **Drift:** 1 of 3 declared services differs from the manifests (1 changed)
 
-    Below, `-` is the declared value and `+` the live value. Reverting this drift takes 2 requests, about 1 s.
+    Below, `-` is the declared value and `+` the live value. Reverting this drift takes 3 requests, about 1 s.
 
     <details><summary>changed <code>Changed</code></summary>
 

@@ -13,7 +13,7 @@ on_both_apis! {
         let id = lab.active("Old").id;
         lab.manifests(&service("New", ""));
         let run = lab.run(&["plan"]).expect(0);
-        let hint = "if this is `Old` under a new name, write `lifecycle: {renamed_from: Old}` to keep the service's id";
+        let hint = "if this is `Old` under a new name, write `lifecycle: {renamed_from: Old}` to keep its id";
         assert!(run.stdout.contains(&format!("⚠ New: {hint}")), "{}", run.stdout);
         let run = lab.run(&["plan", "--prune"]).expect(0);
         assert!(run.stdout.contains("⚠ New: if this is `Old`, which this plan retires,"), "{}", run.stdout);

@@ -10,7 +10,9 @@ use amigops_emulator::{Fault, Service};
 
 use super::{EMPTY, service, services};
 use crate::apply::replacement;
-use crate::harness::{Lab, ORGANIZATION, answer, answer_with, faults, is_activation, is_create, is_rename};
+use crate::harness::{
+    Lab, ORGANIZATION, answer, answer_with, faults, is_activation, is_create, is_rename, origin_tag,
+};
 use crate::on_both_apis;
 
 /// A seed with a service of another owner, and with agents for new services.
@@ -75,7 +77,8 @@ on_both_apis! {
                 return None;
             }
             // The gateway answers with an error, but the server continues and completes the create a little later.
-            let tags = [("managed_by".to_owned(), Some("amigops".to_owned()))].into();
+            let tags = [("managed_by", "amigops".to_owned()), ("origin", origin_tag("Desk", None))];
+            let tags = tags.map(|(key, value)| (key.to_owned(), Some(value))).into();
             let late = Service { id: String::new(), name: "Desk".to_owned(), is_active: true, tags, ..template.clone() };
             let lab = weak.clone();
             std::thread::spawn(move || {

@@ -62,7 +62,11 @@ const KINDS: &[Kind] = &[
     (|lab| remove(lab, "Desk"), &["- Desk", "1 missing"]),
     (
         |lab| lab.change(&lab.active("Shop").id, |shop| shop.name = "Shop 2".to_owned()),
-        &["- Shop", "1 orphan (owned, but in no manifest): Shop 2", "1 missing"],
+        &[
+            "~ Shop",
+            "live name                Shop 2",
+            "Drift: 1 of 2 declared services differs from the manifests (1 changed)",
+        ],
     ),
     (
         |lab| {

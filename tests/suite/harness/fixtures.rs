@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use amigops::model::{NameHash, OriginTag, ServiceName};
+
 /// A seed with agents and a context graph, and no services.
 pub(crate) const EMPTY: &str = "
 organizations:
@@ -20,6 +22,12 @@ pub(crate) fn service(name: &str, more: &str) -> String {
 pub(crate) fn services(count: usize, more: &str) -> String {
     let one = |n: usize| service(&format!("Desk {n:03}"), more);
     (0..count).map(one).collect::<Vec<_>>().join("---\n")
+}
+
+/// Returns the value of the tag `origin` of a service that was made for this name.
+pub(crate) fn origin_tag(name: &str, commit: Option<&str>) -> String {
+    let name = NameHash::of(&ServiceName::new(name));
+    OriginTag { name, commit: commit.map(str::to_owned), is_former: false }.to_string()
 }
 
 /// Runs git in a directory, without the environment variables of this process. Panics if git fails. Returns its

@@ -17,7 +17,7 @@ use amigops_emulator::{
     Fault, Faults, Limits, Observer, Options, RequestInfo, RequestRecord, Rule, Seed, Server, World,
 };
 
-pub(crate) use fixtures::{EMPTY, run_git, service, services};
+pub(crate) use fixtures::{EMPTY, origin_tag, run_git, service, services};
 pub(crate) use live::{RequestPath, is_activation, is_create, is_rename, is_update, services_of};
 
 /// The organization that labs on Classic use.

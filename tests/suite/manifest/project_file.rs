@@ -37,7 +37,7 @@ environments:
     prune: false
   rehearsal: {api: embedded, dialect: platform, smoke_phone_number: "+12025550101"}
 default_environment: sandbox
-ownership: {tag: managed_by, value: care team}
+ownership: {tag: managed_by, value: care team, origin: false}
 prune: true
 unmanaged_version_sets: ["personal-*"]
 guardrails:
@@ -63,8 +63,12 @@ fn every_key_of_a_project_is_loaded() {
     assert_eq!((project.version, project.default_environment.as_deref()), (1, Some("sandbox")));
     assert_eq!(project.manifests, ["services/**/*.yaml"]);
     let policy = &project.policy;
-    let ownership =
-        Ownership { tag: "managed_by".to_owned(), value: "care team".to_owned(), is_written: true };
+    let ownership = Ownership {
+        tag: "managed_by".to_owned(),
+        value: "care team".to_owned(),
+        is_written: true,
+        origin: false,
+    };
     assert_eq!(policy.ownership, ownership);
     assert!(policy.is_unmanaged(&"personal-ann".into()) && !policy.is_unmanaged(&"release".into()));
     assert_eq!(

@@ -4,6 +4,8 @@ mod commit;
 mod conflicts;
 mod equal_names;
 mod html;
+mod origin_tag;
 mod pull_request;
+mod smoke_tests;
 mod three_way;
 mod unknown_versions;

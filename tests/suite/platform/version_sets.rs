@@ -38,7 +38,9 @@ fn deleting_a_set_keeps_the_other_sets_as_they_are_now() {
     lab.manifests(&without_staging().replace("description: Coaches members\n", ""));
     lab.apply().expect(0);
     let writes = writes.lock().unwrap().clone();
-    let [put] = &writes[..] else { panic!("one write: {writes:?}") };
+    let [put, commit] = &writes[..] else { panic!("one write, and one for the commit: {writes:?}") };
+    let Value::Object(tags) = body(commit) else { panic!("{commit:?}") };
+    assert_eq!(tags.keys().collect::<Vec<_>>(), ["tags"]);
     let Value::Object(body) = body(put) else { panic!("{put:?}") };
     assert_eq!(body.keys().collect::<Vec<_>>(), ["version_sets"]);
     let after = lab.service(&id);
@@ -50,10 +52,14 @@ fn deleting_a_set_keeps_the_other_sets_as_they_are_now() {
 }
 
 #[test]
-fn a_set_deleted_by_another_client_needs_no_request() {
+fn a_set_deleted_by_another_client_is_not_written() {
     let lab = Arc::new(health_coach("Coach Maya", ""));
     lab.manifests(&without_staging());
     let id = lab.active("Health Coach").id;
+    let plan: Value = serde_json::from_str(&lab.run(&["plan", "--format", "json"]).expect(0).stdout).unwrap();
+    let steps = plan["steps"].as_array().unwrap();
+    let planned: Vec<_> = steps.iter().map(|step| step["action"].as_str().unwrap()).collect();
+    assert_eq!(planned, ["delete_version_set", "update"]);
     let weak = Arc::downgrade(&lab);
     let writes = keep_writes(&lab, move |request| {
         if is_get(request) {
@@ -64,7 +70,13 @@ fn a_set_deleted_by_another_client_needs_no_request() {
         None
     });
     lab.apply().expect(0);
-    assert_eq!(*writes.lock().unwrap(), []);
+    // The planned update of the tag `origin` is the only request.
+    let writes = writes.lock().unwrap().clone();
+    let [commit] = &writes[..] else { panic!("one write: {writes:?}") };
+    let Value::Object(tags) = body(commit) else { panic!("{commit:?}") };
+    assert_eq!(tags.keys().collect::<Vec<_>>(), ["tags"]);
+    lab.remove_hooks();
+    lab.expect_converged();
 }
 
 #[test]

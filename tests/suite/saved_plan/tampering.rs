@@ -92,7 +92,8 @@ fn saved(api: Api) -> Lab {
         ..line
     };
     lab.add(unfinished);
-    lab.run(&["plan", "--prune", "--out", "plan.json"]).expect(0);
+    // `Summer` could be the new service under another name.
+    lab.run(&["plan", "--prune", "--create", "New", "--out", "plan.json"]).expect(0);
     lab
 }
 
@@ -111,7 +112,7 @@ pub(crate) fn seal(lab: &Lab, mut document: Value) {
 
 /// Applies the saved plan, with the options that it was made with.
 fn apply(lab: &Lab) -> Run {
-    lab.run(&["apply", "plan.json", "--prune"])
+    lab.run(&["apply", "plan.json", "--prune", "--create", "New"])
 }
 
 /// Returns the index of the first step with this action.
@@ -272,6 +273,8 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("more removals", |_, plan| plan["options"]["max_removals"] = json!("99")),
     ("removals in words", |_, plan| plan["options"]["max_removals"] = json!("any")),
     ("not pruned", |_, plan| plan["options"]["prune"] = json!(false)),
+    ("another service that may be created", |_, plan| plan["options"]["create"] = json!(["New", "Theirs"])),
+    ("no service that may be created", |_, plan| plan["options"]["create"] = json!([])),
     ("only one service", |_, plan| plan["options"]["only"] = json!(["Desk"])),
     ("another kind of risk", |_, plan| {
         let at = step(plan, "retire");

@@ -1,0 +1,56 @@
+//! Checks that a plan does not create a second service for one that another client has probably renamed.
+
+use std::collections::BTreeSet;
+
+use super::super::types::{Action, Options, Plan, ServiceKind};
+use crate::model::{Desired, LiveService, OriginTag, ServiceId, ServiceName, Snapshot};
+
+/// Returns a violation for each new service that is probably an orphan under another name. The orphan has the same agent
+/// and context graph as the new service and no other orphan has both. It has no tag `origin` that would show which
+/// service it was made for.
+pub(super) fn violations(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    options: &Options,
+    plan: &Plan,
+) -> Vec<String> {
+    if !options.enforce_guardrails {
+        return Vec::new();
+    }
+    let retired = plan.services.iter().filter(|service| service.kind == ServiceKind::Retire);
+    let mut ids: BTreeSet<&ServiceId> = retired.filter_map(|service| service.id.as_ref()).collect();
+    ids.extend(plan.orphans.iter().map(|(_, id)| id));
+    let is_orphan = |service: &&LiveService| ids.contains(&service.id) && !has_tool_suffix(service);
+    let orphans: Vec<&LiveService> = snapshot.services.iter().filter(is_orphan).collect();
+    let replaced: BTreeSet<&ServiceName> = plan
+        .services
+        .iter()
+        .filter(|service| service.kind != ServiceKind::Create)
+        .map(|service| &service.name)
+        .collect();
+    let mut violations = Vec::new();
+    for step in plan.steps.iter().filter(|step| !replaced.contains(&step.service)) {
+        let Action::Create(new) = &step.action else { continue };
+        let is_same =
+            |orphan: &&&LiveService| orphan.agent == new.agent && orphan.context_graph == new.context_graph;
+        let mut same = orphans.iter().filter(is_same);
+        let (Some(orphan), None) = (same.next(), same.next()) else { continue };
+        let wanted = desired.services.get(&step.service);
+        let is_declared =
+            wanted.is_some_and(|wanted| wanted.lifecycle.renamed_from.as_ref() == Some(&orphan.name));
+        let is_allowed = options.create.contains(&step.service) || OriginTag::of(&orphan.tags).is_some();
+        if !is_declared && !is_allowed {
+            violations.push(format!(
+                "creates `{}`, although it may be `{}` under another name",
+                step.service, orphan.name
+            ));
+        }
+    }
+    violations
+}
+
+/// Returns true if a service's name ends with words that a replacement or a rename adds.
+fn has_tool_suffix(service: &LiveService) -> bool {
+    let words = [" (replaced ", " (abandoned ", " (renaming ", " (replacing "];
+    words.iter().any(|word| service.name.as_str().contains(word))
+}
