@@ -81,7 +81,7 @@ pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
         });
     }
     if draft.options.touched.is_none() {
-        draft.problems.extend(check_only(draft.options, desired));
+        draft.problems.extend(check_names(draft.options, desired));
     }
     check_prune(draft);
     check_dependencies(draft, desired);
@@ -91,19 +91,21 @@ pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
     check_max_removals(draft);
 }
 
-/// Returns a problem for each name in `--only` that no manifest declares.
-fn check_only(options: &Options, desired: &Desired) -> Vec<Problem> {
-    let problem = |only: &ServiceName| {
-        let meant = did_you_mean(only.as_str(), desired.services.keys().map(ServiceName::as_str));
+/// Returns a problem for each name in `--only` and `--create` that no manifest declares.
+fn check_names(options: &Options, desired: &Desired) -> Vec<Problem> {
+    let problem = |(flag, name): (&str, &ServiceName)| {
+        let meant = did_you_mean(name.as_str(), desired.services.keys().map(ServiceName::as_str));
         Problem {
             kind: ProblemKind::Missing,
             service: None,
             place: None,
-            message: format!("--only names `{only}`, which no manifest declares"),
+            message: format!("{flag} names `{name}`, which no manifest declares"),
             help: meant.map(|known| format!("did you mean `{known}`?")).into_iter().collect(),
         }
     };
-    options.only.iter().filter(|only| !desired.services.contains_key(*only)).map(problem).collect()
+    let only = options.only.iter().map(|name| ("--only", name));
+    let create = options.create.iter().map(|name| ("--create", name));
+    only.chain(create).filter(|(_, name)| !desired.services.contains_key(*name)).map(problem).collect()
 }
 
 /// Adds a note for each service in `--only` that depends on a service that does not exist yet and is not in `--only`.

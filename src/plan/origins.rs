@@ -72,7 +72,8 @@ pub(super) fn record_commit(
     let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
     step.after.extend(written);
     step.blocks_dependents = false;
-    step.reason = Some("its tag `origin` records the commit of the version sets".to_owned());
+    step.reason =
+        Some("its tag `origin` records the commit from which its version sets were written".to_owned());
     draft.push(step);
 }
 

@@ -184,14 +184,16 @@ fn a_rename_is_only_suspected_for_exactly_one_orphan() {
 }
 
 #[test]
-fn an_unknown_name_in_only_is_reported_with_a_similar_one() {
-    let only = Options { only: ["Helth Coach".into(), "Zed".into()].into(), ..options() };
+fn an_unknown_name_in_an_option_is_reported_with_a_similar_one() {
+    let only = ["Helth Coach".into(), "Zed".into()].into();
+    let only = Options { only, create: ["Heath Coach".into()].into(), ..options() };
     let error =
         try_plan(&desired([wanted("Health Coach", "A1")]), &snapshot([]), &only).expect_err("not declared");
     assert!(error.problems.iter().all(|problem| problem.kind == ProblemKind::Missing));
     let messages: Vec<String> =
         error.problems.iter().map(|p| format!("{} | {}", p.message, p.help.join(" "))).collect();
     assert_snapshot!(messages.join("\n"), @r"
+    --create names `Heath Coach`, which no manifest declares | did you mean `Health Coach`?
     --only names `Helth Coach`, which no manifest declares | did you mean `Health Coach`?
     --only names `Zed`, which no manifest declares |
     ");
