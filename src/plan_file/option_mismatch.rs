@@ -16,7 +16,8 @@ impl OptionMismatch {
     /// Returns the differences between the options that a plan was made with and the options that are given to apply
     /// it.
     ///
-    /// `only` is not compared: it can only make a plan smaller, so its value from the file is used.
+    /// `--only` is not compared. The value that the plan file records is used, because `apply PLAN` does not accept the
+    /// option.
     pub fn compare(recorded: &RecordedOptions, given: &RecordedOptions) -> Self {
         let (recorded, given) = (relaxing_options(recorded), relaxing_options(given));
         let without = |all: &[(&str, &str)], others: &[(&str, &str)]| {

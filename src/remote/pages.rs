@@ -189,7 +189,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails if the request fails, or if the answer has no list, or a version that is not a number.
+    /// Fails if the request fails, if the answer has no list, or if a version in the list is not a number.
     pub(super) async fn newest_version<T: Page<Item = VersionEntry>>(
         &self,
         endpoint: Endpoint,

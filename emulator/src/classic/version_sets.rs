@@ -169,7 +169,8 @@ struct Repeated {
 }
 
 /// Reads a version set in the flat form: the body has its fields directly, and not under the key `version_set`. Only
-/// one page of the vendor's documentation shows this form. Returns the version set, and the ids that the body repeats.
+/// one page of the vendor's documentation shows this form. Returns the version set, and the ids of the
+/// agent and context graph, which the body may repeat from the service.
 fn flat(problems: &mut RequestProblems, fields: &Map<String, Value>) -> (Option<VersionSetDraft>, Repeated) {
     let at = At::body();
     let repeated = Repeated {

@@ -72,7 +72,7 @@ pub(crate) struct ModelField {
 pub(super) enum Absent {
     /// The request is refused, because the key is required.
     Refused,
-    /// There is no value, as if the value were null.
+    /// The value is absent, and the request has the same effect as with the value null.
     Nothing,
     /// The value is the default that this function returns. If the value is null, the request is refused.
     Means(fn() -> Value),
