@@ -34,6 +34,14 @@ pub struct Note {
 }
 
 impl Note {
+    /// Returns the note that a declared service does not exist.
+    pub fn without_service(name: &ServiceName) -> Self {
+        Self::new(
+            name,
+            "no live service matches its manifest: an apply would create one. Delete the manifest if the service must not exist",
+        )
+    }
+
     pub(super) fn new(service: &ServiceName, message: impl Into<String>) -> Self {
         Self { service: service.clone(), message: message.into() }
     }

@@ -10,7 +10,8 @@ use crate::model::{Catalog, Desired, LiveService, Reference, ServiceId, ServiceN
 pub struct Scope {
     /// True to include inactive services without an owner.
     pub all: bool,
-    /// The import includes only services with these names. If there are no names, it includes services with any name.
+    /// The import includes only services with these live or declared names. If there are no names, it includes services
+    /// with any name.
     pub only: BTreeSet<ServiceName>,
     /// The ids of services that an import omits, because a rename or a replacement left them behind: services with a
     /// temporary name, former services, and new services of unfinished or abandoned replacements.
@@ -127,8 +128,9 @@ pub(super) fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, ca
     }
 }
 
-/// Returns the names in `scope.only` that no live service has.
-pub fn missing(scope: &Scope, snapshot: &Snapshot) -> Vec<ServiceName> {
+/// Returns the names in `scope.only` that neither a live service nor a manifest has.
+pub fn missing(scope: &Scope, snapshot: &Snapshot, desired: &Desired) -> Vec<ServiceName> {
     let there: BTreeSet<&ServiceName> = snapshot.services.iter().map(|service| &service.name).collect();
-    scope.only.iter().filter(|name| !there.contains(name)).cloned().collect()
+    let is_missing = |name: &&ServiceName| !there.contains(name) && !desired.services.contains_key(*name);
+    scope.only.iter().filter(is_missing).cloned().collect()
 }

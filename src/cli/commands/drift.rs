@@ -1,20 +1,23 @@
 //! `amigops drift`: reports the differences between the live services and the manifests.
 //!
 //! It makes a plan as `plan` does, through the same read-only API. But it enforces no guardrails, because drift must be
-//! visible even if an apply would be refused.
+//! visible even if an apply would be refused. With `--accept`, it changes the manifests to the live values instead.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
 
 use crate::cli::context::Context;
+use crate::cli::importer::{ImportTarget, Importer};
 use crate::cli::metrics_file::MetricsFile;
 use crate::cli::plan_output::{self, Format, Part, Requested};
 use crate::cli::prepare::{self, PlanArgs, Prepared};
 use crate::error::{self, Failure, Success};
+use crate::import::select::Scope;
 use crate::manifest::{self, LoadOptions};
-use crate::model::Api;
+use crate::model::{Api, ServiceName};
 use crate::plan::{Origin, Plan};
 use crate::report::metrics::{Figures, Run};
 use crate::report::{Mode, text};
@@ -42,6 +45,13 @@ pub(in crate::cli) struct DriftCommand {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
+    /// Instead of reporting drift, change the manifests to the live values; with NAMEs only those of these services
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    #[arg(conflicts_with_all = ["prune", "only", "base", "all_environments", "metrics", "format"])]
+    accept: Option<Vec<String>>,
+    /// Show the changes of --accept as a diff without writing them
+    #[arg(long, requires = "accept")]
+    dry_run: bool,
 }
 
 /// The result of comparing one environment with the manifests.
@@ -70,6 +80,9 @@ impl DriftCommand {
     /// If the project file breaks a guardrail, that is an error here and not a refusal, because `drift` changes
     /// nothing.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        if let Some(names) = &self.accept {
+            return self.accept(context, names).await;
+        }
         let result = self.compare_all(context).await;
         // Keep the refusal of a host or variable that is not on the allowlist.
         let is_refusal = matches!(result, Err(Failure::NotAllowed(_)));
@@ -80,6 +93,24 @@ impl DriftCommand {
             context.ui.failure(failure);
         }
         Err(Failure::Invalid { refused: false })
+    }
+
+    /// Changes the manifests of the services with these names to the live values, as an import does. Without names,
+    /// changes the manifests of all services.
+    async fn accept(&self, context: &Context<'_>, names: &[String]) -> Result<Success, Failure> {
+        let target = ImportTarget::open(context, context.load_options())?;
+        let only: BTreeSet<ServiceName> = match names {
+            [] => target.loaded.desired.services.keys().cloned().collect(),
+            names => names.iter().map(ServiceName::new).collect(),
+        };
+        if let Some(name) = only.iter().find(|name| !target.loaded.desired.services.contains_key(*name)) {
+            return Err(Failure::other(format!(
+                "no manifest declares `{name}`, so it has no drift to accept"
+            ))
+            .hint("use `amigops import --out DIR` to write a manifest for a live service"));
+        }
+        let scope = Scope { all: false, only, leftovers: BTreeSet::new() };
+        Importer { target, scope, project_files: Vec::new(), dry_run: self.dry_run }.run(None).await
     }
 
     async fn compare_all(&self, context: &Context<'_>) -> Result<Success, Failure> {

@@ -43,8 +43,10 @@ impl Importer<'_> {
         }
         // Read the list of services twice, because one reading may miss a service.
         let snapshot = read_snapshot(self.target.api(), missing_lookups, |_| true).await?;
-        if let Some(name) = select::missing(&self.scope, &snapshot).first() {
-            return Err(Failure::other(format!("no live service is named `{name}`")));
+        if let Some(name) = select::missing(&self.scope, &snapshot, &self.target.loaded.desired).first() {
+            return Err(Failure::other(format!(
+                "no live service is named `{name}`, and no manifest declares it"
+            )));
         }
         let leftovers = snapshot.services.iter().filter(|service| plan::is_leftover(service));
         self.scope.leftovers = leftovers.map(|service| service.id.clone()).collect();
@@ -88,10 +90,13 @@ impl Importer<'_> {
         let mut draft = Draft::new(out.map(|out| relative(root, out)).unwrap_or_default());
         for document in &loaded.documents {
             let Some(name) = document.service().map(ServiceName::new) else { continue };
-            let (Some(wanted), Some(live)) = (loaded.desired.services.get(&name), pairs.get(&name)) else {
+            let Some(wanted) = loaded.desired.services.get(&name) else { continue };
+            let is_named = self.scope.only.contains(&name);
+            let Some(live) = pairs.get(&name) else {
+                draft.notes.extend(is_named.then(|| import::Note::without_service(&name)));
                 continue;
             };
-            let is_selected = self.scope.only.is_empty() || self.scope.only.contains(&live.name);
+            let is_selected = self.scope.only.is_empty() || is_named || self.scope.only.contains(&live.name);
             if is_selected && !plan::is_leftover(live) && !live.system {
                 let (changes, notes) = import::update::changes(&about, &document.members, wanted, live);
                 draft.notes.extend(notes);

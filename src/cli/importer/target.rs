@@ -12,7 +12,7 @@ use crate::remote::ReadApi;
 /// The project to which an import writes, and the connection to its environment.
 pub(in crate::cli) struct ImportTarget<'a> {
     pub(super) context: &'a Context<'a>,
-    pub(super) loaded: Loaded,
+    pub(in crate::cli) loaded: Loaded,
     pub(super) connection: Connection,
 }
 

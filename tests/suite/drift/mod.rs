@@ -1,6 +1,7 @@
 //! Tests of `drift` with the real binary: it finds every kind of drift, writes nothing, and exits with the documented
 //! codes.
 
+mod accept;
 mod environments;
 mod kinds;
 mod metrics;
