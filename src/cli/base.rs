@@ -40,7 +40,7 @@ impl CommitState {
 }
 
 impl ThreeWay {
-    /// Returns the desired states at the base commit and at the reference, for the planner.
+    /// Returns the desired states at the base commit and at the newest commit of the base branch, for the planner.
     pub(super) fn bases(&self) -> Bases<'_> {
         Bases { base: self.base.side(), upstream: self.upstream.as_ref().map(CommitState::side) }
     }

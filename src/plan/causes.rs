@@ -167,8 +167,8 @@ impl<'a> CommitManifests<'a> {
             .or_else(|| self.by_former.get(&live.name).copied().filter(free))
     }
 
-    /// Returns true if a manifest of the commit has this name, or has it in `renamed_from`. A manifest with
-    /// `renamed_from` doesn't count if this branch also has a manifest with its new name.
+    /// Returns true if a manifest of the commit has this name, or has it in `renamed_from`. `renamed_from` is ignored if
+    /// this branch has a manifest of the same name as the one with `renamed_from`.
     fn declares(&self, name: &ServiceName, ours: &Desired) -> bool {
         let former = self.by_former.get(name);
         self.named(name).is_some() || former.is_some_and(|former| !ours.services.contains_key(&former.name))

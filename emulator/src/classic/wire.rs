@@ -40,7 +40,7 @@ fn tag_list(tags: &BTreeMap<String, Option<String>>) -> Vec<Value> {
     tags.iter().rev().map(|(key, value)| json!({"key": key, "value": value})).collect()
 }
 
-/// Returns the JSON of a version set, as lists of services contain it.
+/// Returns the JSON of a version set in the form that it has in a list of services.
 pub(super) fn version_set(set: &VersionSet) -> Map<String, Value> {
     let mut fields = set.extra.clone();
     fields.insert("agent_version_number".to_owned(), json!(set.agent_version));
