@@ -49,7 +49,9 @@ fn obstacle(draft: &Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) ->
 
 /// Adds the tag `origin` to an update that changes the service anyway.
 pub(super) fn add_to_update(update: &mut ServiceUpdate, live: &LiveService, content: &Content) {
-    if !update.is_empty() && content.tags.get(TAG_ORIGIN) != live.tags.get(TAG_ORIGIN) {
+    // Without the tag in the content, writing all tags could lose some.
+    let is_new = content.tags.get(TAG_ORIGIN).is_some_and(|tag| live.tags.get(TAG_ORIGIN) != Some(tag));
+    if !update.is_empty() && is_new {
         update.tags = Some(content.tags.clone());
     }
 }
