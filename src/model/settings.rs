@@ -170,7 +170,7 @@ pub const VOICE_CONFIG: &[SettingField] = &[
     optional("transition_deadline_ms", INTEGER, "the maximum time for a transition, in milliseconds"),
     optional("progress_interval_ms", INTEGER, "the interval between progress phrases, in milliseconds"),
     optional("empathy_hold_ms", INTEGER, "the pause after emotional statements, in milliseconds"),
-    optional("filler_cooldown_ms", INTEGER, "the minimum time between fillers, in milliseconds"),
+    optional("filler_cooldown_ms", INTEGER, "the minimum time between filler phrases, in milliseconds"),
     optional("progress_vocabulary", Kind::List(&TEXT), "the progress phrases"),
     optional("tts_provider", TTS_PROVIDERS, "the text-to-speech provider"),
     optional("tts_config", FREE, "the provider's own settings"),

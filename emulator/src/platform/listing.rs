@@ -78,7 +78,7 @@ fn sort(problems: &mut RequestProblems, text: &str, fields: &[&'static str]) -> 
     if let (Some(sign), Some(&field)) = (sign, field) {
         return Some(Sort { field, descending: sign == '-' });
     }
-    let reason = format!("sort by + or - and one of {}", fields.join(", "));
+    let reason = format!("write + or - and then the field to sort by, one of: {}", fields.join(", "));
     let message = format!("Value error, {reason}");
     problems.add_with(
         "value_error",

@@ -30,7 +30,7 @@ impl Init {
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         if context.global.env.is_some() && !self.from_env {
             return Err(Failure::other(
-                "--env can't be used without --from-env: the sandbox has its own environment",
+                "--env can't be used without --from-env: `init` alone creates a project with a sandbox environment of its own",
             )
             .hint("omit --env, or use --from-env to import an organization or workspace"));
         }
