@@ -34,6 +34,7 @@ mod causes;
 mod changes;
 mod checks;
 mod conflicts;
+mod copies;
 mod creation;
 mod diff;
 mod draft;
@@ -81,6 +82,7 @@ pub use creation::created_content;
 pub use diff::differences;
 pub use lookups::lookups;
 pub use names::{is_leftover, without_date_and_id};
+pub use origins::with_commit;
 pub use records::ChangeRecord;
 pub use step_reads::StepReads;
 pub use types::{

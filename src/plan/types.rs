@@ -19,8 +19,6 @@ pub struct Options {
     pub api: Api,
     /// Today's date, such as `2026-11-22`. It becomes part of a replaced service's name.
     pub today: String,
-    /// The commit that holds exactly the manifests of the plan, for the tag `origin`. `None` if there is no such commit.
-    pub commit: Option<String>,
     /// True if the plan retires orphans.
     pub prune: bool,
     /// The ownership value of another project whose services are taken over, if any.
@@ -247,7 +245,7 @@ pub struct ServicePlan {
     /// The id of the live service, or null if the service is created. In a replacement, this is the id of the old
     /// service.
     pub id: Option<ServiceId>,
-    /// The present name of the service, if the plan changes it.
+    /// The name of the service before the plan renames it. `None` if the plan does not change the name.
     pub former_name: Option<ServiceName>,
     /// True if the plan adds the ownership tag.
     pub adopted: bool,

@@ -17,7 +17,6 @@ pub(crate) fn options() -> Options {
         touched: None,
         unmanage: BTreeSet::new(),
         limited: true,
-        commit: None,
         create: Default::default(),
         enforce_guardrails: true,
     }

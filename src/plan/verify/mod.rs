@@ -39,7 +39,7 @@ pub fn verify(
     }
     let (first, last) = (ready_order(plan, false), ready_order(plan, true));
     let orders = if first == last { vec![first] } else { vec![first, last] };
-    violations.extend(renames::violations(desired, snapshot, options, plan));
+    violations.extend(renames::violations(desired, snapshot, policy, options, plan));
     for order in orders {
         let mut verifier = Verifier::new(desired, snapshot, policy, options, plan);
         verifier.play(&order);

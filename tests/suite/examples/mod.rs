@@ -58,7 +58,6 @@ fn options(prune: bool) -> Options {
         touched: None,
         unmanage: BTreeSet::new(),
         limited: false,
-        commit: None,
         create: Default::default(),
         enforce_guardrails: true,
     }
