@@ -22,8 +22,8 @@ use super::world::World;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("amigops_emulator_meta");
 const ROWS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("amigops_emulator_rows");
-/// The table of the workspaces' rows. If a state file from an older version does not have this table, it is read as a
-/// file without workspaces.
+/// The table of the workspaces' rows. A state file from an older version of the emulator can lack this table. The file
+/// is then read as if it had no workspaces.
 const WORKSPACE_ROWS: TableDefinition<(&str, &str, &str), &[u8]> =
     TableDefinition::new("amigops_emulator_workspace_rows");
 const FORMAT: u64 = 1;
@@ -53,7 +53,7 @@ pub enum StoreError {
         /// The reason why the contents can't be read.
         reason: String,
     },
-    /// The file has the format of another version of the emulator.
+    /// The file has the format of a different version of the emulator.
     #[error("state file {} has format {found}, this version reads format {FORMAT}", path.display())]
     Format {
         /// The path of the file.
@@ -66,7 +66,7 @@ pub enum StoreError {
     Failed {
         /// The path of the file.
         path: PathBuf,
-        /// The system's or the database's error.
+        /// The error from the operating system or from the database.
         reason: String,
     },
 }

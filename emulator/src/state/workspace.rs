@@ -114,7 +114,8 @@ pub struct PlatformService {
     /// The settings of the voice pipeline. Only settings that a client has set or that have a default are stored, so
     /// there are no nulls.
     pub voice_config: Option<Map<String, Value>>,
-    /// The escalation policy. It maps each of the three triggers to an action of the form `{type}`.
+    /// The escalation policy. For each trigger, such as `risk_scorer`, it has an object whose field `type` names the
+    /// action.
     pub escalation_policy: Option<Map<String, Value>>,
     /// True if the service is a system service. Clients can't change it.
     pub is_system: bool,
