@@ -1,4 +1,4 @@
-//! Converts rows of the state to the JSON that answers contain.
+//! Converts services, version sets, behavior sets and conversations to the JSON that answers contain.
 
 use std::collections::BTreeMap;
 

@@ -10,8 +10,8 @@ pub enum Fault {
     /// The connection is refused. The embedded HTTP server can't refuse a connection that it has accepted, so it
     /// handles this fault like `LoseRequest`.
     Refuse,
-    /// The connection is aborted before the request is processed. The client can't tell from this whether the request
-    /// was processed.
+    /// The connection is aborted before the request is processed. The client can't tell whether the request was
+    /// processed.
     LoseRequest,
     /// The request is processed and its changes are stored. Then the connection is aborted without an answer.
     LoseAnswer,
@@ -73,7 +73,7 @@ impl RetryAfter {
 }
 
 impl Fault {
-    /// Returns a fault that sends an answer with this status and body, and does not process the request.
+    /// Returns a fault for which the server sends this status and body instead of processing the request.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         let (headers, body) = (BTreeMap::new(), body.into());
         Self::Answer { status, processed: false, headers, retry_after: None, body }

@@ -1,8 +1,8 @@
-//! The state file, a database of the library redb. Each change of the world is one transaction. It is safely on disk
-//! when `save` returns.
+//! The state file, a database of the library redb. Each change of the state is one transaction. The change is safely on
+//! disk when `save` returns.
 //!
 //! Rows are stored as JSON. The key of a row consists of the organization or workspace, the kind of row, and the id.
-//! Copies of the world share their unchanged rows, so only rows with a different pointer are written.
+//! Copies of the state share their unchanged rows, so only rows with a different pointer are written.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -71,14 +71,14 @@ pub enum StoreError {
     },
 }
 
-/// The place where the world is stored: in memory, or in a file.
+/// The place where the emulator's state is stored: in memory, or in a file.
 pub(crate) enum Store {
     Memory,
     File { path: PathBuf, database: Box<Database> },
 }
 
 impl Store {
-    /// Opens or creates the state file, and reads the world from it. If the caller has already opened the file, uses
+    /// Opens or creates the state file, and reads the state from it. If the caller has already opened the file, uses
     /// `opened` instead of opening `path`.
     pub(crate) fn open(path: Option<&Path>, opened: Option<File>) -> Result<(Self, World), StoreError> {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
@@ -116,8 +116,8 @@ impl Store {
         Ok((store, world))
     }
 
-    /// Stores the differences between the worlds `before` and `after`. When this function returns, they are safely on
-    /// disk.
+    /// Stores the differences between the states `before` and `after`. When this function returns, the differences are
+    /// safely on disk.
     pub(crate) fn save(&self, before: &World, after: &World) -> Result<(), StoreError> {
         let Self::File { path, database } = self else { return Ok(()) };
         write(database, before, after)

@@ -16,7 +16,7 @@ pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// All rows of one kind in an organization or workspace. Copies of the table share their rows. A row has the same
-/// pointer in two copies until one of the copies changes it.
+/// pointer in two copies until the row is changed in one of the copies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     rows: Arc<Vec<Arc<T>>>,
@@ -92,8 +92,8 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// Returns the differences between `before` and this table. Compares the tables in one pass, because both have
-    /// their rows in the order of creation.
+    /// Returns the differences between `before` and this table. One pass over both tables is enough, because their rows
+    /// are in the order of creation.
     pub(crate) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<RowChange<'a, T>> {
         if Arc::ptr_eq(&self.rows, &before.rows) {
             return Vec::new();

@@ -100,8 +100,7 @@ pub struct PlatformService {
     pub tags: Vec<ServiceTag>,
     /// Words that speech recognition should expect in conversations.
     pub keyterms: Vec<String>,
-    /// The version sets by name. Unlike on the Classic API, a new service has no version sets unless the client sends
-    /// some.
+    /// The version sets by name. A new service has only the version sets that the client sends.
     pub version_sets: BTreeMap<String, VersionSet>,
     /// The maximum number of tools that the service can run at the same time.
     pub tool_capacity: u8,
