@@ -14,7 +14,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `state` | [`World`]: all organizations and workspaces, and the state file. A request works on a cheap copy of the state, and its changes are committed in one durable transaction. |
+//! | `state` | [`World`]: all organizations and workspaces, and the state file. A request works on a cheap copy of the state, and the changes of the request are committed in one durable transaction. |
 //! | `api` | shared by both APIs: requests and answers, routing, query parameters, validation errors, rate limits |
 //! | `classic` | paths, limits, sign-in and rules of the Classic API |
 //! | `platform` | paths, limits, keys and rules of the Platform API; the form of a path shows the API of a request |

@@ -173,7 +173,7 @@ pub(crate) struct Sort {
 }
 
 impl Sort {
-    /// Returns `order`, the result of comparing two items, and reverses it if this sort is descending.
+    /// Returns `order`, the result of comparing two items. Returns the reverse of `order` if this sort is descending.
     pub(crate) fn apply(self, order: std::cmp::Ordering) -> std::cmp::Ordering {
         if self.descending { order.reverse() } else { order }
     }

@@ -85,7 +85,7 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
 }
 
 /// Returns an invented time of creation for a version, in milliseconds since 1970, because the state does not store the
-/// real time. Each version is created one minute after the previous version.
+/// real time. The time is one minute after the time of the previous version.
 fn version_created_at(item: &CatalogItem, version: u32) -> i64 {
     item.created_at + i64::from(version.saturating_sub(1)) * 60_000
 }

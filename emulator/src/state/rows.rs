@@ -41,8 +41,8 @@ pub struct CannedReply {
     pub agent_version: Option<u32>,
     /// Condition: the version of the context graph. If absent, any version matches.
     pub context_graph_version: Option<u32>,
-    /// Condition: a text that the user's message must contain. If absent, any message matches. The agent can then also
-    /// use the reply to begin a conversation.
+    /// Condition: a text that the user's message must contain. If absent, any message matches, and the agent can also
+    /// begin a conversation with this reply.
     pub says: Option<String>,
     /// The text of the agent's reply. `{agent}` and `{service}` are replaced by the names of the agent and the service.
     pub answer: Option<String>,
