@@ -36,9 +36,9 @@ impl Turn<'_> {
             && canned.says.as_ref().is_none_or(part_said)
     }
 
-    /// Returns the agent's reply: the error or the text of the first canned reply that matches. If no canned reply
-    /// gives an error or a text, the agent repeats the user's message. If the user sent no message, the agent says the
-    /// greeting instead.
+    /// Returns the agent's reply: the error or the text of the first canned reply that matches. If the matching reply
+    /// has neither, or no canned reply matches, the agent repeats the user's message. If the user sent no message, the
+    /// agent says the greeting instead.
     pub(crate) fn reply(&self, replies: &Replies) -> AgentReply {
         let agent = self.agent;
         let fill = |text: &str| text.replace("{agent}", agent).replace("{service}", self.service);
