@@ -38,7 +38,7 @@ impl Credentials {
         }
     }
 
-    /// Returns the API key, which no message may contain.
+    /// Returns the API key. It must not appear in any message.
     pub(super) fn secret(&self) -> &SecretString {
         match self {
             Self::SignIn { api_key, .. } | Self::Key(api_key) => api_key,
@@ -53,10 +53,10 @@ pub trait RequestObserver: Send + Sync {
     fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>);
     /// Called when a request failed and will be sent again after `wait`.
     fn on_retry(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
-    /// Called when the outcome of a request is unknown. Before the request is sent again, its caller checks whether the
-    /// server applied it.
+    /// Called when the outcome of a request is unknown. The code that sent the request then checks whether the server
+    /// applied it, before it sends the request again.
     fn on_ambiguous(&self, _endpoint: Endpoint, _error: &ApiError) {}
-    /// Called when the server has issued a token. No output may show the token.
+    /// Called when the server has issued a token. The token must not appear in any output.
     fn on_sign_in(&self, _token: &str) {}
     /// Called each time a request is sent, retries included.
     fn on_send(&self) {}

@@ -35,7 +35,8 @@ pub(super) const MAX_PAGES: usize = 10_000;
 /// The maximum number of empty pages in a row. A server that splits a list into pages before it filters them returns a
 /// few empty pages.
 pub(super) const MAX_EMPTY_PAGES: usize = 100;
-/// The maximum number of bytes of a `continuation_token`, which becomes part of a URL. Servers refuse longer URLs.
+/// The maximum number of bytes of a `continuation_token` (the token of a list's next page). The token becomes part of a
+/// URL, and servers refuse longer URLs.
 pub(super) const MAX_CONTINUATION: usize = 4 << 10;
 /// The maximum time for reading one list. At the published 50 requests a minute, 50,000 services take 50 minutes.
 pub(super) const MAX_LIST_TIME: Duration = Duration::from_secs(2 * 60 * 60);

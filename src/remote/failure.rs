@@ -52,9 +52,9 @@ pub(super) struct ErrorAnswer<'a> {
 /// The error of a failed request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ApiError {
-    /// The HTTP method of the request. Empty if the error does not concern a certain request.
+    /// The HTTP method of the request. Empty if the error does not belong to a single request.
     pub method: String,
-    /// The path of the request. Empty if the error does not concern a certain request.
+    /// The path of the request. Empty if the error does not belong to a single request.
     pub path: String,
     /// The reason why the request failed.
     pub cause: FailureCause,
@@ -186,7 +186,7 @@ fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<Str
     Some(hint.to_owned())
 }
 
-/// Returns the hint for status 409, which usually means that another service already has the name.
+/// Returns the hint for status 409, which usually means that another service already has the requested name.
 fn name_taken_hint(api: Api, is_create: bool, is_turn: bool) -> &'static str {
     match api {
         Api::Platform if is_turn => {
@@ -263,8 +263,8 @@ fn parse_server_message(status: u16, text: &str) -> String {
 /// The maximum number of characters of a request id or an error code.
 const MAX_ID: usize = 100;
 
-/// Returns the `error_code` and the `request_id` of an error answer, as words for the message. Leaves out a field that
-/// the answer does not have.
+/// Returns the `error_code` and the `request_id` of an error answer, as parts of the error message. Leaves out a field
+/// that the answer does not have.
 fn error_ids(error: &Value) -> Vec<String> {
     let text = |key: &str| -> Option<String> {
         match error.get(key)? {

@@ -141,8 +141,9 @@ fn pin_value(pin: Pin) -> Value {
     }
 }
 
-/// Returns the JSON of a version set for a write: the two versions, the model preferences, and the unknown fields that
-/// were read from the server. `context_graph_key` is the API's key for the version of the context graph.
+/// Returns the JSON of a version set for a write: the versions of the agent and the context graph, the model
+/// preferences, and the unknown fields that were read from the server. `context_graph_key` is the API's key for the
+/// version of the context graph.
 pub(super) fn version_set_body(set: &VersionSet, context_graph_key: &str) -> Map<String, Value> {
     let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried } = set;
     let preferences: Map<String, Value> = llm_model_preferences

@@ -9,7 +9,7 @@ fn headers(limit: u32, remaining: u32, seconds: u64) -> Option<RateLimitHeaders>
     Some(RateLimitHeaders { limit, remaining, resets_in, reset: resets_in })
 }
 
-/// Records in the budget that a request that was sent now is accepted, with these rate-limit headers.
+/// Records in the budget that the server accepted a request that was sent now. The answer has these rate-limit headers.
 fn accept(budget: &mut Budget, headers: Option<RateLimitHeaders>, now: Instant) {
     budget.record_outcome(RequestOutcome::Accepted, headers, now, now);
 }

@@ -117,7 +117,7 @@ impl Windows {
     }
 
     /// Returns until when `count` requests must wait, because the previous window may not be over yet, and only one
-    /// request may test it. Returns `None` if they need not wait for this reason.
+    /// request is sent to test whether it is. Returns `None` if the requests need not wait for this reason.
     pub(super) fn wait_for_first_answer(
         &self,
         count: u32,
@@ -128,8 +128,8 @@ impl Windows {
         (count > 1 || outstanding > 0).then_some(Admission::At(until))
     }
 
-    /// Returns the number of requests to hold back in a new window, about which no answer has arrived yet. It is 1 if a
-    /// request is held back to test whether the window is over, and 0 otherwise.
+    /// Returns the number of requests to hold back in a new window, before its first answer arrives: 1 if a request is
+    /// held back to test later whether the window is over, and 0 otherwise.
     pub(super) fn held_back(&self, limit: u32, has_ended_request: bool) -> u32 {
         let has_headers = self.has_seen_headers || !has_ended_request;
         u32::from(
@@ -181,7 +181,7 @@ impl Windows {
     }
 
     /// Returns the time when `count` requests can be sent in the next window. If the end of the window is uncertain,
-    /// several requests wait a second longer, because only a single request can test it.
+    /// several requests wait a second longer, because only a single request is sent to test whether the window is over.
     fn next_at(&self, window: &Window, count: u32) -> Instant {
         let is_uncertain = self.ends == Ends::Unknown && count > 1;
         if is_uncertain { window.end + SECOND } else { self.over_at(window) }
@@ -241,8 +241,8 @@ impl Windows {
         self.end_probe(sent);
     }
 
-    /// Cancels the probe (the request that tests whether the window is over). It is called when a request that was
-    /// allowed was not sent, because this request may have been the probe.
+    /// Cancels the probe (the request that tests whether the window is over). Called when an allowed request was not
+    /// sent, because that request may have been the probe.
     pub(super) fn cancel_probe(&mut self) {
         if let Some(window) = &mut self.current {
             window.probe_sent_at = None;

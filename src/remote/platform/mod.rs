@@ -384,8 +384,8 @@ impl WriteApi for Platform {
         self.client.call_unit(&call).await
     }
 
-    /// Deletes a version set. Sends an update with all other version sets, because the API has no request that deletes
-    /// one. The answer shows whether the server applied the update.
+    /// Deletes a version set. Sends an update with all other version sets, because the API has no request for deleting
+    /// a single version set. The answer shows whether the server applied the update.
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
         let lock = self.lock(id);
         let _guard = lock.lock().await;
