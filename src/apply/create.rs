@@ -64,7 +64,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         Ok(None)
     }
 
-    /// Lists all services, and returns the id of the service that the create request with the lost answer created.
+    /// Lists all services, and returns the id of the service that a create request with a lost answer has created.
     /// Returns `None` if no service can be the result of the request.
     async fn find_created(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
         let created = self.created_ids();

@@ -70,8 +70,8 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Checks that no other run activated a service while this run marked it as abandoned. If another run did, the
-    /// service is in use, so this function restores its name and its tag. A service that had a temporary name gets the
-    /// name `final_name`.
+    /// service is in use, so this function restores its name and its tag `replaces`. A service that had a temporary
+    /// name gets the name `final_name`.
     ///
     /// # Errors
     ///
