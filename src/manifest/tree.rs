@@ -7,7 +7,7 @@ use super::collector::Span;
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
-    /// True if the value is a scalar without quotes, block indicator and tag.
+    /// True if the value is a scalar without quotes, without a block indicator (`|` or `>`) and without a tag.
     pub(super) plain: bool,
 }
 

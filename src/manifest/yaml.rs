@@ -191,8 +191,8 @@ impl<'input> Builder<'input, '_> {
         Ok(())
     }
 
-    /// Adds the size of a value that an anchor or alias copies to the total. Errors if the total is too large, so that
-    /// a small file can't expand to a huge tree.
+    /// Adds the size of a value to the total size of the values that anchors and aliases copy. Errors if the total is
+    /// too large, so that a small file can't expand to a huge tree.
     fn charge(&mut self, span: Span, weight: Weight) -> Step<()> {
         self.copied.nodes += weight.nodes;
         self.copied.bytes += weight.bytes;
@@ -236,8 +236,8 @@ impl<'input> Builder<'input, '_> {
     }
 
     /// Reads a list or mapping with the function `read`. If the list or mapping has brackets or braces, the span of the
-    /// opening one is in `open` until the closing one is read. After an error, the span stays in `open`, so that the
-    /// error can point to it.
+    /// opening bracket or brace is in `open` until the closing bracket or brace is read. After an error, the span stays
+    /// in `open`, so that the error can point to it.
     fn within(
         &mut self,
         style: StructureStyle,
