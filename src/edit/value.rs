@@ -19,7 +19,7 @@ pub(super) enum Texts {
 }
 
 /// Splits a change of a mapping into one change for each member that differs. Returns `None` if the old or the new
-/// value is not a mapping, or is an empty one.
+/// value is not a mapping, or is empty.
 pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
     let Change::Set { path, value: Json::Object(members) } = change else { return None };
     let node = path.iter().try_fold(root, |node, key| match &node.value {

@@ -42,7 +42,7 @@ pub struct LiveService {
     pub updated_at: Option<String>,
 }
 
-/// A dynamic behavior set and the services it is applied to.
+/// A behavior set and the services that it is applied to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BehaviorSet {
     /// The behavior set's id.

@@ -122,7 +122,7 @@ pub struct Guardrails {
     pub max_removals: Option<MaxRemovals>,
     /// The version sets that must have pinned versions, not `latest`.
     pub require_pins: BTreeSet<VersionSetName>,
-    /// The services that may be changed, but not removed or replaced.
+    /// The services that a plan must not remove or replace. It can still change them.
     pub protected: BTreeSet<ServiceName>,
 }
 
@@ -174,7 +174,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Returns true if manifests don't manage this version set: `edge`, or one that matches a pattern.
+    /// Returns true if manifests don't manage this version set: it is `edge`, or its name matches one of
+    /// [`Self::unmanaged_version_sets`].
     pub fn is_unmanaged(&self, name: &VersionSetName) -> bool {
         name.is_edge() || self.unmanaged_version_sets.matches(name)
     }

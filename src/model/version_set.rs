@@ -68,7 +68,8 @@ pub struct LlmPreference {
     /// here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
-    /// The experience controls ([`super::settings::EXPERIENCE_CONTROLS`]), without null values. Empty on Classic.
+    /// The experience controls, which are settings of the model's behavior ([`super::settings::EXPERIENCE_CONTROLS`]),
+    /// without null values. Empty on Classic.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub experience_controls: Map<String, Value>,
     /// The other fields that the server returned. They are sent back whenever the version set is written.

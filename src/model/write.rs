@@ -71,8 +71,8 @@ pub struct ServiceUpdate {
 }
 
 impl ServiceUpdate {
-    /// Returns true if the update changes nothing. The pattern below has no `..`, so that the compiler reports a new
-    /// field that is not handled here.
+    /// Returns true if the update changes nothing. The function names every field in a pattern without `..`, so that
+    /// the compiler reports a new field that the function does not handle.
     pub fn is_empty(&self) -> bool {
         let Self { name, description, active, tags, keyterms, agent, context_graph, version_sets, settings } =
             self;
