@@ -7,8 +7,8 @@ use super::context::StepContext;
 use crate::model::{NewService, ServiceId};
 use crate::remote::{ApiError, FailureCause, Listing, WriteApi};
 
-/// The maximum number of times that the request to create a service is sent. It is sent again if its answer is lost and
-/// the new service is not found.
+/// The maximum number of times that the request to create a service is sent. The request is sent again if its answer is
+/// lost and the new service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
 
 impl<A: WriteApi> StepContext<'_, A> {

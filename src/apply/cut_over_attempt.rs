@@ -113,15 +113,15 @@ impl CutOverAttempt<'_> {
         }
     }
 
-    /// Returns the outcome for a cut-over after which it is not known which service has the name, because `error`
-    /// prevented the run from reading the services in time.
+    /// Returns the outcome for a cut-over after which it is not known which service has the name. `error` is the reason
+    /// why the services could not be read in time.
     pub(super) fn holder_unknown(&self, error: ApiError) -> UndoOutcome {
         UndoOutcome::HolderUnknown { name: self.plan.old_name.clone(), error: Box::new(error) }
     }
 
-    /// Returns true if the activation can be sent again. This is the case if the new service still exists, the old
-    /// service still has the name that the rename gave it, and more than half of [`MAX_CUT_OVER_TIME`] is left, so that
-    /// an undo is possible.
+    /// Returns true if the activation can be sent again: the new service still exists, and the old service still has
+    /// the name that the rename gave it. More than half of [`MAX_CUT_OVER_TIME`] must be left, so that there is time
+    /// for an undo.
     pub(super) fn may_activate_again(&self, now: &Services) -> bool {
         let is_renamed = |old: &LiveService| self.name_after_rename().is_none_or(|name| &old.name == name);
         now.get(self.plan.old).is_some_and(is_renamed)

@@ -44,7 +44,7 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Marks the duplicates of a new service as abandoned, if the request to create it was sent more than once. An
-    /// earlier request may have been applied too late for the run to find its service before it sent the next request.
+    /// earlier request may have been applied so late that the run did not find the service, and sent the request again.
     pub(super) async fn abandon_duplicates(&self, new: &NewService, id: &ServiceId) {
         let Ok(services) = self.uninterruptible.services_read_twice().await else { return };
         let created = self.created_ids();

@@ -180,13 +180,13 @@ impl Access {
         self.variables.proxy.as_ref().filter(|_| !self.is_loopback())
     }
 
-    /// Checks that the credentials belong to the API, and that they may be sent to the base URL. The errors do not
-    /// contain the base URL, because it may contain a secret.
+    /// Checks that the credentials belong to the API, and that sending them to the base URL is safe. The errors do not
+    /// contain the base URL, because the URL may contain a secret.
     ///
     /// # Errors
     ///
     /// Fails if the base URL does not begin with `https://` (or with `http://` and the name of this machine). Also
-    /// fails if it has a user, a password, a query or a fragment, or if the credentials belong to the other API.
+    /// fails if the URL has a user, a password, a query or a fragment, or if the credentials belong to the other API.
     pub(super) fn check(&self, api: Api) -> Result<(), ApiError> {
         if self.credentials.api() != api {
             let (other, api) = (self.credentials.api().as_str(), api.as_str());

@@ -30,8 +30,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
-    /// on this machine.
+    /// Fails if the credentials must not be sent to the address or belong to the other API. Also fails if TLS can't be
+    /// set up on this machine.
     pub(super) fn new(access: Access, api: Api) -> Result<Self, ApiError> {
         access.check(api)?;
         let transport = Transport::network(&access)?;

@@ -222,8 +222,8 @@ pub(super) fn truncate(text: &str, max: usize) -> String {
 
 /// Returns the message of an error answer, with its error code and request id.
 ///
-/// The framework of the servers (FastAPI) writes the message into the field `detail`. It is a string, or a list of
-/// problems, each with the path of a field.
+/// The framework of the servers (FastAPI) writes the message into the field `detail`. The field is a string, or a list
+/// of problems, each with the path of the field that has the problem.
 fn parse_server_message(status: u16, text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let detail = json.as_ref().and_then(|json| json.get("detail"));

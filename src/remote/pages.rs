@@ -106,9 +106,9 @@ impl ShiftDetector {
         }
     }
 
-    /// Returns true if the list shifted while it was read. This is the case if pages overlap, if the total changed or
-    /// differs from the number of items, if a page's token is a number and not greater than the token before, or if a
-    /// page other than the last was too short. Short pages are accepted if the server returns the correct total.
+    /// Returns true if the list shifted while it was read. The list shifted if pages overlap, or if the total changed
+    /// or differs from the number of items. It also shifted if a page's token is a number and not greater than the
+    /// token before. A short page before the last page means a shift, too, unless the server returns the correct total.
     fn has_shifted(&self) -> bool {
         let overlaps = self.ids.len() < self.items;
         let miscounts =

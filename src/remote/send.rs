@@ -321,8 +321,8 @@ fn masked_write_error(call: &Call) -> ApiError {
     )
 }
 
-/// Checks that a request does not contain a string that stands for a live value (a masked secret or a long integer),
-/// because the string would overwrite that value.
+/// Checks that a request does not contain a string that stands for a live value: a masked secret or a long integer. The
+/// string would overwrite that value.
 fn check_body(call: &Call) -> Result<(), ApiError> {
     let Some(body) = call.body.as_ref().map(ToString::to_string) else { return Ok(()) };
     if contains_mask(&body) {

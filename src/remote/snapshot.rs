@@ -10,9 +10,9 @@ use crate::model::{BehaviorSet, Catalog, LatestVersion, Lookups, Need, ServiceId
 
 /// Reads the services, and then the data that `find_missing` asks for, until it asks for nothing more.
 ///
-/// Reads the list of services a second time if another client changed it during the first reading. Also reads it a
-/// second time if `depends_on_absence` returns true, because a single reading can miss a service, and the plan would be
-/// wrong if a service that seems absent exists. Services that only the first reading contains are read by id. There is
+/// Reads the list of services a second time if another client changed it during the first reading. Also reads the list
+/// a second time if `depends_on_absence` returns true: a single reading can miss a service, and a plan that depends on
+/// the absence of that service would be wrong. Services that only the first reading contains are read by id. There is
 /// no third reading.
 ///
 /// # Errors

@@ -53,11 +53,11 @@ pub(super) fn user_id(by: &Value) -> Option<String> {
     by.get("user_id").unwrap_or(by).as_str().map(str::to_owned)
 }
 
-/// The JSON keys under which the two APIs return the agent's version. The second key is from early versions of the
-/// documentation.
+/// The JSON keys that may contain the agent's version in an answer of either API. The second key is from early versions
+/// of the documentation.
 const AGENT_VERSION: [&str; 2] = ["agent_version_number", "agent_version"];
-/// The JSON keys under which the two APIs return the version of the context graph. The last two keys are from early
-/// versions of the documentation.
+/// The JSON keys that may contain the version of the context graph in an answer of either API. The last two keys are
+/// from early versions of the documentation.
 const CONTEXT_GRAPH_VERSION: [&str; 4] = [
     "service_hierarchical_state_machine_version_number",
     "context_graph_version_number",

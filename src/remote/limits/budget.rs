@@ -12,8 +12,8 @@ use super::window::Windows;
 /// The request budget of one endpoint.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The number of requests that the endpoint accepts in one window, which is a period such as a minute. If the
-    /// vendor publishes no limit, it is `None` until an answer contains the limit.
+    /// The number of requests that the endpoint accepts in one window, which is a period such as a minute. `None` if
+    /// the vendor publishes no limit, and no answer has contained the limit yet.
     pub(super) limit: Option<u32>,
     /// The number of requests that are allowed but not sent yet, or sent but not answered yet.
     outstanding: u32,

@@ -251,8 +251,8 @@ struct Load {
     is_announced: bool,
 }
 
-/// Sends the requests of a test, each until it is accepted. Returns the time that they took, and the number of
-/// refusals.
+/// Sends the requests of a test. Sends each request again until the server accepts it. Returns the total time, and the
+/// number of refusals.
 async fn run(api: Api, server: Server, load: Load) -> (Duration, u32) {
     let Load { requests, at_once, round_trip, phase, is_announced } = load;
     let origin = Instant::now();
