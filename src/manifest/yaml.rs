@@ -18,7 +18,8 @@ pub const MAX_BYTES: u64 = 8 * 1024 * 1024;
 const MAX_DEPTH: usize = 64;
 /// The maximum number of values in one file, including those that aliases expand to.
 const MAX_NODES: usize = 1_000_000;
-/// The maximum number of values, and of bytes of text, that anchors and aliases may copy in one file.
+/// The maximum number of values that anchors and aliases can copy in one file. [`MAX_COPIED_BYTES`] limits the size of
+/// their texts.
 const MAX_COPIED_NODES: usize = 100_000;
 const MAX_COPIED_BYTES: usize = 8 * 1024 * 1024;
 /// In a mapping with at least this many keys, duplicates are found with a hash map. In a smaller mapping, they are
@@ -283,8 +284,8 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// Returns the value of a scalar whose tag names a type. If the text is not of that type, reports it and returns some
-    /// value of the type, so that the value causes no other problem.
+    /// Returns the value of a scalar whose tag names a type. If the text is not of that type, reports the text and
+    /// returns some value of the type, so that the value causes no other problem.
     fn tagged(&mut self, text: &str, tag: &str, span: Span) -> Value {
         let value = resolve(text);
         let fits = match &value {

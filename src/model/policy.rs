@@ -23,8 +23,8 @@ pub struct Ownership {
     pub tag: String,
     /// The value of the ownership tag on services that this project owns.
     pub value: String,
-    /// True if `amigops.yaml` sets the value. If several projects use the default value, they can't distinguish their
-    /// own services from those of the other projects.
+    /// True if `amigops.yaml` sets the value. If several projects use the default value, a project can't distinguish
+    /// its own services from those of the other projects.
     pub is_written: bool,
     /// True if amigops writes the tag `origin` to owned services, and identifies services by it.
     pub origin: bool,
@@ -122,7 +122,7 @@ pub struct Guardrails {
     pub max_removals: Option<MaxRemovals>,
     /// The version sets that must have pinned versions, not `latest`.
     pub require_pins: BTreeSet<VersionSetName>,
-    /// The services that a plan must not remove or replace. It can still change them.
+    /// The services that a plan must not remove or replace. A plan can still change them.
     pub protected: BTreeSet<ServiceName>,
 }
 
