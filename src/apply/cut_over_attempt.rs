@@ -22,7 +22,7 @@ pub(super) const MAX_CUT_OVER_TIME: Duration = Duration::from_secs(180);
 
 /// The delays between retries, in seconds. The last delay is used again for all further retries.
 const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 15, 30];
-/// The minimum time that must be left before the deadline for another retry.
+/// The minimum time that a retry needs. If less time is left before the deadline, there is no further retry.
 const MIN_RETRY_TIME: Duration = Duration::from_secs(1);
 
 /// A cut-over in the plan: the old and the new service, the rename of the old service, and the activation of the new

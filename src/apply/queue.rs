@@ -88,7 +88,7 @@ impl<'a> StepQueue<'a> {
         ready.into_iter().for_each(|id| self.mark_ready(id));
     }
 
-    /// Returns the ids of all steps that depend on a step, directly or indirectly.
+    /// Returns the ids of all steps that depend on the step with this id, directly or indirectly.
     pub(super) fn blocked_by(&self, id: StepId) -> BTreeSet<StepId> {
         let mut open = vec![id];
         let mut blocked = BTreeSet::new();

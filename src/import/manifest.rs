@@ -244,7 +244,7 @@ pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map
     fields.iter().filter_map(known).collect()
 }
 
-/// Returns true if a manifest may declare `value` for a setting of this kind. The members of an object are checked
+/// Returns true if a manifest can declare `value` for a setting of this kind. The members of an object are checked
 /// separately.
 fn is_declarable(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {

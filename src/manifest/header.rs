@@ -1,4 +1,4 @@
-//! Checks which HTTP headers `amigops.yaml` may set.
+//! Checks which HTTP headers `amigops.yaml` is allowed to set.
 
 use super::decode;
 

@@ -115,7 +115,7 @@ impl FromStr for MaxRemovals {
     }
 }
 
-/// The limits that a plan may only exceed with an explicit flag.
+/// The limits that a plan can exceed only with an explicit flag.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Guardrails {
     /// The maximum number of removals in one plan.

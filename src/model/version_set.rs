@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "PinText", into = "PinText")]
 pub enum Pin {
-    /// The version that is the newest one when a conversation starts (`null` in the API).
+    /// The newest version at the time when a conversation starts (`null` in the API).
     Latest,
     /// A fixed version number, which is 1 or more.
     Number(u32),

@@ -17,7 +17,7 @@ pub struct NewService {
     pub name: ServiceName,
     /// The service's description. On Classic, it must not be empty.
     pub description: String,
-    /// True if the service starts active.
+    /// True if the service is active as soon as it is created.
     pub active: bool,
     /// The id of the agent that the service uses.
     pub agent: AgentId,

@@ -111,8 +111,8 @@ pub trait WriteApi: ReadApi + Sized {
     /// Returns a copy of this connection for writes to the service `seen`. The writes were planned when the service had
     /// this state.
     ///
-    /// The API replaces some values as a whole, so the service is read again before such a value is written. If the
-    /// service differs from `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
+    /// The API replaces some values as a whole, so the service is read again before one of these values is written. If
+    /// the service differs from `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
     fn decided_on(&self, seen: &LiveService) -> Self;
 
     /// Creates a service and returns its id.

@@ -163,7 +163,8 @@ impl Client {
         parsed.map_err(|error| FailedAttempt::new(error, None))
     }
 
-    /// Sends the request once. If the server refuses the token, renews the token and sends the request again.
+    /// Makes one attempt to send a request. If the server refuses the token, renews the token and sends the request
+    /// again.
     async fn attempt(&self, call: &Call, state: &mut RetryState) -> Result<Answer, FailedAttempt> {
         loop {
             let token = self.token(call, None).await?;
@@ -198,7 +199,7 @@ impl Client {
         token.map_err(FailedAttempt::permanent)
     }
 
-    /// Reports a retry to the observer, and waits until the caller may send the failed request again.
+    /// Reports a retry to the observer, and waits until the caller can send the failed request again.
     pub(super) async fn wait_before_retry(
         &self,
         call: &Call,

@@ -37,7 +37,7 @@ impl RetryState {
         ApiError { ambiguous: self.ambiguous || error.ambiguous, ..error }
     }
 
-    /// Waits until a failed request may be sent again.
+    /// Waits until a failed request can be sent again.
     ///
     /// # Errors
     ///
