@@ -81,8 +81,8 @@ pub(super) fn has_abandoned_name(service: &LiveService) -> bool {
         .is_some_and(|(_, words)| words.len() == 2 && words[0] == "abandoned")
 }
 
-/// Returns true if a replacement or a rename has left the service in a state that no manifest declares. Then the
-/// service has a name that the tool gave, or is an inactive new service.
+/// Returns true if a replacement or a rename has left the service in a state that no manifest declares: it has a name
+/// that the tool gave, or is the inactive new service of a replacement.
 pub fn is_leftover(service: &LiveService) -> bool {
     // The new service of a replacement has a name with the id of its old service, or already has its final name. So it
     // is recognized by its tag instead of its name.

@@ -245,7 +245,7 @@ pub struct ServicePlan {
     /// The id of the live service, or null if the service is created. In a replacement, this is the id of the old
     /// service.
     pub id: Option<ServiceId>,
-    /// The name of the service before the plan renames it. `None` if the plan does not change the name.
+    /// The service's name before the plan renames it. Null if the plan does not change the name.
     pub former_name: Option<ServiceName>,
     /// True if the plan adds the ownership tag.
     pub adopted: bool,
@@ -359,7 +359,7 @@ impl Finding {
     }
 }
 
-/// The commit that a three-way plan, which is made with `--base`, is compared with.
+/// The commit with which a three-way plan is compared. Such a plan is made with `--base`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {

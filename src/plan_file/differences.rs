@@ -61,7 +61,7 @@ fn round_trip(document: &PlanDocument) -> PlanDocument {
     serde_json::from_str(&text).unwrap_or_else(|_| document.clone())
 }
 
-/// A step without the values that may differ from run to run.
+/// A step that is prepared for comparison. Its JSON lacks the values that may differ from run to run.
 struct ComparableStep<'a> {
     step: &'a StepDocument,
     /// The kind of the step, such as `hand_over`.

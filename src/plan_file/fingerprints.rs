@@ -167,7 +167,7 @@ impl Dependencies {
         }
     }
 
-    /// Adds a service that is replaced: all its parts, and its behavior sets.
+    /// Records that the plan depends on all parts of a replaced service, and on its behavior sets.
     fn add_whole_service(&mut self, service: &ServiceName, old: &ServiceId) {
         self.add_parts(service, old, [Part::All]);
         self.subjects.insert(Subject::BehaviorSets(old.clone()));
@@ -177,8 +177,8 @@ impl Dependencies {
         self.subjects.extend(update.name.clone().map(Subject::Name));
     }
 
-    /// Adds the fields that an update writes. The pattern that takes the update apart has no `..`, so that a new field
-    /// can't be forgotten here.
+    /// Records that the plan depends on the fields that an update writes. The pattern that takes the update apart has
+    /// no `..`, so that a new field can't be forgotten here.
     fn add_update(&mut self, service: &ServiceName, id: &ServiceId, update: &ServiceUpdate) {
         let ServiceUpdate {
             name: _,

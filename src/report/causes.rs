@@ -34,9 +34,9 @@ pub(super) fn styled_note(cause: Option<Cause>) -> String {
     }
 }
 
-/// Returns the note to show beside a changed value that forces a new service. The note says that it does, and names the
-/// cause unless only this branch changes the value. In a drift report, the note says that only a new service can revert
-/// the change.
+/// Returns the note to show beside a changed value that forces a new service. The note says that a new service is
+/// needed, and names the cause unless only this branch changes the value. In a drift report, the note says that only a
+/// new service can revert the change.
 pub(super) fn forcing_note(mode: Mode, cause: Option<Cause>) -> &'static str {
     if mode.is_drift() {
         return match cause {
@@ -62,8 +62,8 @@ pub(super) fn forcing_note(mode: Mode, cause: Option<Cause>) -> &'static str {
     }
 }
 
-/// Returns the note on the cause for which a service is created, replaced or retired. Returns `None` if only this
-/// branch causes it, or if the note beside a changed value already shows the cause.
+/// Returns the note on the cause for which a service is created, replaced or retired. Returns `None` if the cause is
+/// only this branch, or if the note beside a changed value already shows the cause.
 pub(super) fn of_service(shown: &ServicePlan) -> Option<&'static str> {
     let is_noted = |change: &FieldChange| change.field.is_reference() && change.cause == shown.cause;
     Some(match (shown.kind, shown.cause?) {

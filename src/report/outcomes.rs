@@ -28,7 +28,7 @@ pub(super) enum UnfinishedReason<'a> {
     Stopped(StopReason),
 }
 
-/// Returns the steps that are not done, in the order of the plan, each with the reason for it.
+/// Returns the steps that are not done, in the order of the plan, each with the reason why the step is not done.
 pub(super) fn unfinished<'a>(plan: &'a Plan, report: &'a Report) -> Vec<Unfinished<'a>> {
     let of = |step: &'a Step| {
         let outcome = report.outcomes.get(&step.id)?;

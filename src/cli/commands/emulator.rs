@@ -67,7 +67,8 @@ enum LimitEnd {
 }
 
 impl LimitEnd {
-    /// Returns the documented rate limits, for windows of this length that start and end as the option says.
+    /// Returns the documented rate limits for windows of this length. The value of `--limit-end` says when windows
+    /// start and how responses report their end.
     fn limits(self, window: Duration) -> Limits {
         let window_end = match self {
             Self::Exact => return Limits::Documented { window },

@@ -67,7 +67,7 @@ pub(super) struct Draft {
 /// The changes that a plan will still make after the files are written.
 #[derive(Default)]
 pub(super) struct RemainingChanges {
-    /// Sentences without their subject, a plan. They are printed to stdout.
+    /// The ends of sentences that begin with "a plan", such as "would change nothing." They are printed to stdout.
     pub(super) result: Vec<String>,
     /// The notes that are printed to stderr.
     pub(super) notes: Vec<String>,

@@ -265,7 +265,8 @@ pub(crate) fn state(api: Api) -> impl Strategy<Value = (Desired, Snapshot)> {
     })
 }
 
-/// Removes the tags `origin` that name another service, which only another client's renames and copies leave.
+/// Removes each tag `origin` that has another name than its service. Such tags exist only after another client has
+/// renamed or copied a service.
 pub(crate) fn without_renamed_services(mut snapshot: Snapshot) -> Snapshot {
     for service in &mut snapshot.services {
         let name = NameHash::of(&service.name);

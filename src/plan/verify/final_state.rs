@@ -181,7 +181,7 @@ impl Verifier<'_> {
 }
 
 /// Returns true if a reference in a manifest stands for the agent or context graph with this id. Also returns true if
-/// the reference is a name and the name of the id is not known.
+/// the reference is a name and the name of the agent or context graph is not known.
 fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text.as_str() == id.as_ref(),

@@ -21,7 +21,7 @@ const MOST_EDGES: usize = 400;
 const MOST_GRAPH: usize = 40_000;
 /// The maximum number of lines for the changes of one service. No report has room for more.
 const MOST_LINES: usize = 4_000;
-/// The maximum number of paths of changed values that the line about a service names.
+/// The maximum number of changed values whose paths are named in the line about a service.
 const MOST_PATHS: usize = 4;
 /// The number of bytes reserved for the sentence that counts the entries that are not listed.
 const LOUD: usize = 400;

@@ -97,7 +97,7 @@ pub(super) struct Round {
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     pub(super) api: Api,
-    /// True if an inactive service blocks its name. The Platform API does not say whether it does, so both cases are
+    /// True if inactive services block their names. The Platform API does not say whether they do, so both cases are
     /// tested.
     pub(super) inactive_hold_names: bool,
     /// The way in which `--prune` retires services.
