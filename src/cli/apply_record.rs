@@ -154,8 +154,8 @@ impl ApplyRecord {
         events::conclusion(&self.report.borrow(), &end, error::exit_code(result))
     }
 
-    /// Calls `render` with the data for a summary of the run, and returns the result. `render` must set the verdict and
-    /// the exit code.
+    /// Calls `render` with the data for a summary of the run, and returns the result. The verdict and the exit code in
+    /// the data are placeholders, which `render` must replace.
     pub(super) fn summarize<T>(&self, render: impl FnOnce(Ended<'_>) -> T) -> T {
         let (report, end, environment) = (self.report.borrow(), self.end.borrow(), self.environment.borrow());
         let reason = self.reason.take();

@@ -278,8 +278,8 @@ fn has_converged(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
     rest.is_empty() || (scope == Scope::ThePlan && !plan_file::repeats_changes(applied, rest))
 }
 
-/// Returns the ids of declared services that are known without another read: the ids in the plan, and the ids of the
-/// active services that its steps returned.
+/// Returns the ids of declared services that are known without another read. These are the ids in the plan, and the ids
+/// that steps returned for active services.
 fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
     let mut ids = plan.ids.clone();
     for step in &plan.steps {

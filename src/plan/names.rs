@@ -1,6 +1,6 @@
 //! Makes and recognizes the names that the tool gives to services, such as `Health Coach (replaced 2026-11-22 4d1a9e)`.
-//! Each name ends with the first characters of an id: the id of the service itself, or of its old service. So a run can
-//! distinguish these names from names that users gave.
+//! Each name ends with the first characters of an id: the id of the service itself or, in the name `… (replacing …)`,
+//! the id of the service that it will replace. So a run can distinguish these names from names that users gave.
 
 use crate::model::{LiveService, ServiceId, ServiceName, TAG_REPLACES};
 

@@ -34,7 +34,7 @@ impl<'a> Matcher<'a> {
         (is_distinct || !self.replacing.contains(from)).then_some(source)
     }
 
-    /// Matches each manifest whose name no service has with the service that its `renamed_from` names.
+    /// For each unmatched manifest whose name is free, matches the service that `renamed_from` names.
     ///
     /// If another manifest declares the present name of that service, the other manifest must in turn match a different
     /// service. If no other service fits, the other manifest keeps its service, and a new service is created for the

@@ -99,8 +99,8 @@ impl<'a> ComparableStep<'a> {
     }
 }
 
-/// Removes the parts of an action that depend on the time of planning, and the commit in the tag `origin`: another
-/// commit can contain the same manifest.
+/// Removes the parts of an action that depend on the time of planning. Also removes the commit in the tag `origin`,
+/// because another commit can contain the same manifest.
 fn make_stable(action: &mut Action) {
     let stable_name = |name: &mut ServiceName| *name = without_date_and_id(name);
     let stable_update = |update: &mut ServiceUpdate| {

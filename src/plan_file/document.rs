@@ -67,7 +67,7 @@ pub struct PlanDocument {
     /// The live values that the steps depend on, as they were when the plan was made. If they change, the plan is
     /// stale.
     pub fingerprints: Vec<Fingerprint>,
-    /// The time when the plan was applied. A plan can't be applied twice.
+    /// The time when an apply of the plan began, or null if no apply has begun. A plan can't be applied twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_at: Option<String>,
 }

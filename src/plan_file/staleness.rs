@@ -70,8 +70,8 @@ pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
     !changes(applied).is_disjoint(&changes(rest))
 }
 
-/// Creates a stale value that reports that a service no longer exists. If another active service has its name now, the
-/// stale value contains the id of that service.
+/// Creates a stale value that reports that a service no longer exists. If another active service has the same name now,
+/// the stale value contains the id of that service.
 fn missing_service(fingerprint: &Fingerprint, live: &LiveValues<'_>) -> StaleValue {
     let id = match &fingerprint.of {
         Subject::Service(id) | Subject::BehaviorSets(id) => Value::from(id.as_str()),

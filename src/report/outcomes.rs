@@ -64,8 +64,8 @@ impl<'a> UnfinishedReason<'a> {
         matches!(self, Self::Blocked(..) | Self::Stopped(_))
     }
 
-    /// Returns the reason as a string. Only the names of steps in it are sanitized, so the caller must sanitize the
-    /// rest.
+    /// Returns the reason as a string. Only the descriptions of steps in the string are sanitized, so the caller must
+    /// sanitize the rest.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Failed(failure) => failure.to_string(),

@@ -99,7 +99,7 @@ pub fn structure(plan: &Plan) -> Vec<String> {
     violations
 }
 
-/// Returns the target of an action, if the target may be a service that an earlier step creates. Returns `None` for
+/// Returns the target of an action of a kind that can act on a service that an earlier step creates. Returns `None` for
 /// other kinds of actions.
 fn target(action: &Action) -> Option<&Target> {
     match action {

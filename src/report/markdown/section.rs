@@ -34,7 +34,7 @@ enum Level {
     Diffs { width: usize, lines: usize, graph: bool },
     /// Shows one line for each service.
     Lines,
-    /// Shows only the names of services, as many as fit.
+    /// Shows only the number of services, and as many of their names as fit.
     Counts,
 }
 
@@ -197,8 +197,8 @@ impl<'a> Page<'a> {
         self.text.push_str("\n</details>\n\n");
     }
 
-    /// Writes the names of created and changed services, as many as fit. Returns `None` if there is not even room for
-    /// the number of these services.
+    /// Writes the number of created and of changed services, and as many of their names as fit. Returns `None` if there
+    /// is no room even for the numbers.
     fn counts(&mut self) -> Option<()> {
         let foot = {
             let start = self.text.len();

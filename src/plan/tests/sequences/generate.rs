@@ -43,8 +43,8 @@ pub(super) enum Edit {
     /// Activates a service that the tool renamed.
     ActivateFormer(Index),
     Rename(Index, &'static str),
-    /// Gives a service a name that looks like a name from the tool. It is made from a word, such as `replaced`, and a
-    /// base name.
+    /// Gives a service a name that looks like a name from the tool. The name is made from a word, such as `replaced`,
+    /// and a base name.
     ToolName(Index, &'static str, &'static str),
     /// Deletes a service. Does nothing on Classic.
     Delete(Index),
