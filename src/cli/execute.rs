@@ -186,7 +186,7 @@ impl Execution<'_> {
     }
 
     /// Reads the live state and makes a plan again. If all steps are done and something still differs, reads once more
-    /// after a delay. Another run may be cleaning up, or the API may show the changes late.
+    /// after a delay, because another run may be cleaning up, or the API may show the changes late.
     async fn read_back(&self, report: &Report) -> Result<(Snapshot, Plan), Failure> {
         let read = || self.prepared.plan(self.prepared.connection.read());
         let first = read().await;

@@ -223,8 +223,8 @@ pub(super) fn mark_applied(
     }
 }
 
-/// Checks that a saved plan is not just a preview, and that it is for the environment that the user requested. Returns
-/// the project. Sends no requests.
+/// Checks that a saved plan is for the environment that the user requested, and is not just a preview: a plan for which
+/// guardrails were not enforced. Returns the project. Sends no requests.
 ///
 /// # Errors
 ///

@@ -51,9 +51,9 @@ pub(super) fn abandon(draft: &mut Draft<'_>, wanted: &DesiredService, service: &
     }
 }
 
-/// Abandons each new service of an unfinished replacement that can no longer be completed: this plan replaces or
-/// deletes its old service, or the old service is gone and the manifest has another service. Otherwise the new service
-/// would stay until the next run abandons it.
+/// Abandons the new service of each unfinished replacement that can no longer be completed. This is the case if this
+/// plan replaces or deletes the old service. It is also the case if the old service is gone and the manifest matches
+/// another service. Otherwise the new service would stay until the next run abandons it.
 pub(super) fn abandon_overtaken(draft: &mut Draft<'_>, desired: &Desired, matches: &[ServiceMatch<'_>]) {
     let mut known: BTreeSet<&ServiceId> =
         matches.iter().flat_map(ServiceMatch::services).map(|service| &service.id).collect();

@@ -43,8 +43,8 @@ pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapsho
 }
 
 /// Returns true if the ids of the declared services, or the refusal to return them, could be wrong because the snapshot
-/// lacks a service that exists. This is the case if a declared service has no id, or if the service with its id is
-/// inactive or has another name.
+/// lacks a service that exists. This is the case if a declared service has no id, or if its id belongs to a live
+/// service that is inactive or has another name.
 pub fn ids_depend_on_absence(
     desired: &Desired,
     ids: Result<&BTreeMap<ServiceName, ServiceId>, &PlanError>,

@@ -228,8 +228,8 @@ fn has_version(latest: LatestVersion, number: u32) -> bool {
 }
 
 /// Reports a deprecated agent or context graph of a service that will be active, unless the service is already active
-/// with the same agent and context graph. For a live service this is a problem, because it can't be activated. For a
-/// new service it is only a note.
+/// with the same agent and context graph. The report is a problem if the service exists, because the API would refuse
+/// to activate it. For a new service, the report is only a note.
 pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     let was_active = matched.live.is_some_and(|live| {
         live.active && live.agent == content.agent && live.context_graph == content.context_graph

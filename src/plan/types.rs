@@ -365,7 +365,7 @@ impl Finding {
 pub struct Base {
     /// The reference that the user gave, such as `origin/main`.
     pub reference: String,
-    /// The commit whose manifests were read: the last commit that both branches share, if it is known.
+    /// The commit whose manifests were read: the last commit that this branch and the reference share, if it is known.
     pub commit: String,
     /// The newest commit of the reference, if this branch does not contain it. Otherwise null.
     pub upstream: Option<String>,

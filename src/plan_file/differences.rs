@@ -260,8 +260,8 @@ fn compare_services(approved: &PlanDocument, current: &PlanDocument) -> Vec<Diff
     found
 }
 
-/// Returns the differences between the fingerprints. [`super::find_stale_values`] has already reported changed live
-/// values. This function checks that no fingerprint is missing from the file.
+/// Returns the differences between the live values in the fingerprints of two plans. [`super::find_stale_values`] has
+/// already reported changed live values. This function checks that no fingerprint is missing from the file.
 fn compare_fingerprints(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let key = |fingerprint: &Fingerprint| match &fingerprint.of {
         Subject::Name(name) => Subject::Name(without_date_and_id(name)),
@@ -291,7 +291,7 @@ fn compare_fingerprints(approved: &PlanDocument, current: &PlanDocument) -> Vec<
     found
 }
 
-/// Returns the differences between the totals, and between the ids of the services that the plan changes.
+/// Returns the differences between the totals of two plans, and between the ids of the services that they change.
 fn compare_totals(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let summary = |document: &PlanDocument| {
         digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() })

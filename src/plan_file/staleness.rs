@@ -1,4 +1,5 @@
-//! Finds out whether a saved plan is stale, by comparing the live values that it depends on with their present values.
+//! Finds out whether a saved plan is stale, by comparing the live values that the plan file records with the present
+//! ones.
 
 use std::collections::BTreeSet;
 

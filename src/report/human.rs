@@ -335,8 +335,8 @@ pub fn plan_error(error: &PlanError) -> String {
     out
 }
 
-/// Renders the conflicts of a plan that was made, but that an apply would refuse. The last line says why the command
-/// `plan` exits with 3, and what to do.
+/// Renders the conflicts for which an apply would refuse a plan. The last line says why the command `plan` exits with
+/// 3, and what to do.
 pub fn plan_conflicts(error: &PlanError) -> String {
     let mut out = String::new();
     error.problems.iter().for_each(|conflict| problem(&mut out, conflict));

@@ -38,9 +38,8 @@ pub(super) fn find(directory: &Path) -> Result<Place, String> {
     Err("neither this directory nor a parent directory contains `.git`".to_owned())
 }
 
-/// Returns the directory of the repository's own files, or `None` if the directory `top` has no `.git`. If `.git` is a
-/// directory, it contains these files. In linked work trees and submodules, `.git` is a file with the path of that
-/// directory.
+/// Returns the directory of the repository's own files, or `None` if the directory `top` has no `.git`. The returned
+/// directory is `.git` itself or, in linked work trees and submodules, the directory whose path is in the file `.git`.
 fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
     let path = top.join(".git");
     let Ok(meta) = fs::metadata(&path) else { return Ok(None) };

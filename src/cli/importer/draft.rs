@@ -339,7 +339,7 @@ fn remaining(plan: &Plan, ownership: &str) -> RemainingChanges {
     RemainingChanges { result: vec![what], notes }
 }
 
-/// Returns a sentence that names the keys of a service that the plan would change.
+/// Returns a sentence that names the keys whose values the plan would change in a service.
 fn describe_update(plan: &Plan, service: &ServicePlan) -> String {
     let fields = service.changes.field_values().map(|change| change.path.to_string());
     let sets = plan.version_set_changes(service).flat_map(|set| match set.kind {

@@ -104,7 +104,7 @@ pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
     }
 }
 
-/// Returns a service with the tag `origin` that a service of this name gets.
+/// Returns the service with the tag `origin` of a service that was made for this name.
 pub(crate) fn made_for(name: &str, mut service: LiveService) -> LiveService {
     let tag = OriginTag { name: NameHash::of(&name.into()), commit: None, is_former: false };
     service.tags.insert(TAG_ORIGIN.to_owned(), Some(tag.to_string()));

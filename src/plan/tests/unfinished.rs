@@ -145,8 +145,8 @@ fn a_pruned_service_is_retired_after_its_successor_is_activated() {
 }
 
 /// Carol was replaced by a new service Carol, which is inactive. A replacement of Delta was interrupted, and Delta was
-/// deactivated. The manifest declares Carol with `renamed_from: Delta`. Its match is the new service Carol, and not a
-/// service of Delta.
+/// deactivated. The manifest declares Carol with `renamed_from: Delta`. Its match is the new service Carol, and neither
+/// Delta nor the new service of Delta's replacement.
 #[test]
 fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() {
     let mut former = live(OTHER, "Carol (replaced 2026-11-22 65f0c1b)", "A1");
