@@ -228,8 +228,8 @@ struct HandOver {
     activates: bool,
     /// True if the new service has a temporary name. Then the cut-over also gives the new service its final name.
     takes_name: bool,
-    /// The index of the first step that prepares the new service. The cut-over waits for this step and for all later
-    /// steps of the draft.
+    /// The index of the first step that prepares the new service. The cut-over waits for this step and for all steps
+    /// between this step and the cut-over.
     first: usize,
 }
 

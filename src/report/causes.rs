@@ -62,8 +62,8 @@ pub(super) fn forcing_note(mode: Mode, cause: Option<Cause>) -> &'static str {
     }
 }
 
-/// Returns the note on the cause for which a service is created, replaced or retired. Returns `None` if the cause is
-/// only this branch, or if the note beside a changed value already shows the cause.
+/// Returns the note on the cause for which a service is created, replaced or retired. Returns `None` if only this
+/// branch causes the change, or if the note beside a changed value already shows the cause.
 pub(super) fn of_service(shown: &ServicePlan) -> Option<&'static str> {
     let is_noted = |change: &FieldChange| change.field.is_reference() && change.cause == shown.cause;
     Some(match (shown.kind, shown.cause?) {
