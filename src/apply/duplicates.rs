@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::context::StepContext;
 use super::failure::{LiveChange, StepFailure};
-use crate::model::{Api, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES};
+use crate::model::{
+    Api, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, TAG_ORIGIN, TAG_REPLACES,
+};
 use crate::plan::{ChangeRecord, without_date_and_id};
 use crate::remote::WriteApi;
 
@@ -70,7 +72,7 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Checks that no other run activated a service while this run marked it as abandoned. If another run did, the
-    /// service is in use, so this function restores its name and its tag `replaces`. A service that had a temporary
+    /// service is in use, so this function restores its name and its tags `replaces` and `origin`. A service that had a temporary
     /// name gets the name `final_name`.
     ///
     /// # Errors
@@ -86,8 +88,11 @@ impl<A: WriteApi> StepContext<'_, A> {
         let planned = self.expected.borrow().service(id).cloned();
         let Some(planned) = planned.filter(|planned| now.active && !planned.active) else { return Ok(()) };
         let mut tags = now.tags;
-        if let Some(old) = planned.tags.get(TAG_REPLACES) {
-            tags.insert(TAG_REPLACES.to_owned(), old.clone());
+        // The abandonment has removed the one tag, and marked the other as former.
+        for key in [TAG_REPLACES, TAG_ORIGIN] {
+            if let Some(value) = planned.tags.get(key) {
+                tags.insert(key.to_owned(), value.clone());
+            }
         }
         // If the service had a temporary name, the other run gave it the final one.
         let had_temporary_name = without_date_and_id(&planned.name) != planned.name;

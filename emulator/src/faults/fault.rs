@@ -127,7 +127,7 @@ impl fmt::Display for Fault {
                 write!(f, "{processed}, answered {status} instead")?;
                 match retry_after {
                     Some(RetryAfter::Seconds(seconds)) => write!(f, ", Retry-After: {seconds} s"),
-                    Some(RetryAfter::Date(seconds)) => write!(f, ", Retry-After: the date in {seconds} s"),
+                    Some(RetryAfter::Date(seconds)) => write!(f, ", Retry-After: {seconds} s, as a date"),
                     None => Ok(()),
                 }
             }
