@@ -169,6 +169,7 @@ impl Prepared {
             touched: None,
             unmanage: BTreeSet::new(),
             enforce_guardrails: true,
+            corrects_origins: true,
         };
         Ok(Self { loaded, connection, options, env: context.env.clone(), commit: OnceCell::new(), three_way })
     }

@@ -56,7 +56,8 @@ fn obstacle(draft: &Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) ->
 /// its value stays the same: whether it is written must not depend on the commit, because a saved plan is compared with
 /// a plan that may be made at another commit.
 ///
-/// If the update changes nothing else, it writes the tag only if the live tag is outdated, and `changes` shows that.
+/// If the update changes nothing else, it writes the tag only if the live tag identifies the service in the wrong way,
+/// and `changes` shows that.
 pub(super) fn add_to_update(
     draft: &Draft<'_>,
     update: &mut ServiceUpdate,
@@ -64,28 +65,26 @@ pub(super) fn add_to_update(
     live: &LiveService,
     content: &Content,
 ) {
-    let written = OriginTag::of(&content.tags);
-    if let Some(written) = written {
-        if update.is_empty()
-            && OriginTag::of(&live.tags).is_some_and(|tag| !have_same_meaning(&tag, &written))
-        {
-            let [before, after] =
-                [&live.tags, &content.tags].map(|tags| diff::tag_value(tags.get(TAG_ORIGIN)));
-            changes.push(FieldChange::new(Field::Tag(TAG_ORIGIN.to_owned()), before, after));
-            update.tags = Some(content.tags.clone());
-        } else if !update.is_empty() {
-            update.tags = Some(content.tags.clone());
-        }
-    } else if !draft.policy.ownership.origin && !update.is_empty() && live.repeated_tags.is_empty() {
-        // A tag of an earlier run would be wrong as soon as the service has another name.
-        let is_written = OriginTag::of(&live.tags).is_some();
-        update.tags = update.tags.take().or_else(|| is_written.then(|| content.tags.clone()));
+    let Some(written) = OriginTag::of(&content.tags) else {
+        return remove_from_update(draft, update, live, content);
+    };
+    let is_wrong = |tag: OriginTag| (&tag.name, tag.is_former) != (&written.name, written.is_former);
+    if !update.is_empty() {
+        update.tags = Some(content.tags.clone());
+    } else if draft.options.corrects_origins && OriginTag::of(&live.tags).is_some_and(is_wrong) {
+        let [before, after] = [&live.tags, &content.tags].map(|tags| diff::tag_value(tags.get(TAG_ORIGIN)));
+        changes.push(FieldChange::new(Field::Tag(TAG_ORIGIN.to_owned()), before, after));
+        update.tags = Some(content.tags.clone());
     }
 }
 
-/// Returns true if two tags identify a service in the same way. The commit does not matter.
-fn have_same_meaning(one: &OriginTag, other: &OriginTag) -> bool {
-    (&one.name, one.is_former) == (&other.name, other.is_former)
+/// Removes the tag `origin` in an update that changes the service anyway, if the project does without the tag. The tag
+/// would identify the wrong service as soon as the service has another name.
+fn remove_from_update(draft: &Draft<'_>, update: &mut ServiceUpdate, live: &LiveService, content: &Content) {
+    let is_written = OriginTag::of(&live.tags).is_some() && live.repeated_tags.is_empty();
+    if !draft.policy.ownership.origin && is_written && !update.is_empty() && update.tags.is_none() {
+        update.tags = Some(content.tags.clone());
+    }
 }
 
 /// Adds the step that writes the tag `origin` after the version sets of a service, if the service has no other update.

@@ -296,6 +296,7 @@ fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
         only: Default::default(),
         create: Default::default(),
         enforce_guardrails: true,
+        corrects_origins: true,
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn options() -> Options {
         limited: true,
         create: Default::default(),
         enforce_guardrails: true,
+        corrects_origins: true,
     }
 }
 

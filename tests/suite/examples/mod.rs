@@ -60,6 +60,7 @@ fn options(prune: bool) -> Options {
         limited: false,
         create: Default::default(),
         enforce_guardrails: true,
+        corrects_origins: true,
     }
 }
 
