@@ -9,18 +9,26 @@ use super::names;
 use super::types::Finding;
 use crate::model::{LiveService, NameHash, OriginTag, ServiceId, ServiceName};
 
-/// Returns the ids of all copies, which the plan leaves as they are, and adds a note for each active copy. `matched` are
-/// the ids of the services that belong to a manifest.
+/// The copies in a live state, and the services without a manifest that they are copies of.
+pub(super) struct Copies<'a> {
+    pub(super) copies: BTreeSet<&'a ServiceId>,
+    /// The originals that no manifest declares. Without them, a later run could not recognize their copies.
+    pub(super) originals: BTreeSet<&'a ServiceId>,
+}
+
+/// Finds all copies, which the plan leaves as they are, and adds a note for each active copy. `matched` are the ids of
+/// the services that belong to a manifest.
 pub(super) fn leave_copies<'a>(
     draft: &mut Draft<'a>,
     matches: &[ServiceMatch<'_>],
     matched: &BTreeSet<&ServiceId>,
-) -> BTreeSet<&'a ServiceId> {
-    let mut copies = copies_of_declared(draft, matches, matched);
+) -> Copies<'a> {
+    let copies = copies_of_declared(draft, matches, matched);
+    let mut found = Copies { copies, originals: BTreeSet::new() };
     if draft.policy.ownership.origin {
-        copies.extend(copies_of_undeclared(draft, &copies, matched));
+        find_copies_of_undeclared(draft, &mut found, matched);
     }
-    copies
+    found
 }
 
 /// Returns the services that were made for a declared name, but are not the service of that manifest.
@@ -40,42 +48,51 @@ fn copies_of_declared<'a>(
     copies.into_iter().map(|(id, _)| id).collect()
 }
 
-/// Returns the services that were made for a name that neither they nor any manifest have, if another service without a
-/// manifest was made for that name, too. If the other service has the name, it is the original. If it has another name,
-/// the original is not known.
+/// Finds the services that were made for a name that neither they nor any manifest have, if the name belongs to another
+/// service, or another service was made for it, too.
 ///
 /// A service that was made for the name alone is not a copy: another client has renamed it. Services with a manifest
-/// don't count, because their tags store the names of their manifests after the plan.
-fn copies_of_undeclared<'a>(
+/// don't count, because they have the names of their manifests after the plan.
+fn find_copies_of_undeclared<'a>(
     draft: &mut Draft<'a>,
-    known: &BTreeSet<&ServiceId>,
+    found: &mut Copies<'a>,
     matched: &BTreeSet<&ServiceId>,
-) -> BTreeSet<&'a ServiceId> {
-    let mut by_hash: BTreeMap<NameHash, Vec<(&'a LiveService, bool)>> = BTreeMap::new();
-    let is_free = |service: &&LiveService| {
-        let is_known = matched.contains(&service.id) || known.contains(&service.id);
-        draft.policy.ownership.owns(&service.tags) && !service.system && !is_known
-    };
-    for service in draft.snapshot.services.iter().filter(is_free) {
-        let Some(origin) = OriginTag::of(&service.tags) else { continue };
-        let has_name = origin.name == NameHash::of(&service.name);
-        // A service that amigops has retired counts only as the original.
-        if has_name || !(origin.is_former || names::has_tool_name(service)) {
-            by_hash.entry(origin.name).or_default().push((service, has_name));
+) {
+    let is_free =
+        |service: &LiveService| !matched.contains(&service.id) && !found.copies.contains(&service.id);
+    let mut by_hash: BTreeMap<NameHash, Vec<&'a LiveService>> = BTreeMap::new();
+    for service in draft.snapshot.services.iter().filter(|service| is_free(service)) {
+        let is_usable =
+            draft.policy.ownership.owns(&service.tags) && !service.system && !names::has_tool_name(service);
+        let origin = OriginTag::of(&service.tags).filter(|origin| is_usable && !origin.is_former);
+        if let Some(origin) = origin.filter(|origin| origin.name != NameHash::of(&service.name)) {
+            by_hash.entry(origin.name).or_default().push(service);
         }
     }
-    let mut copies = BTreeSet::new();
-    for group in by_hash.values().filter(|group| group.len() > 1) {
-        let original = group.iter().find(|(_, has_name)| *has_name).map(|(original, _)| &original.name);
-        let of = original.map_or("another service".to_owned(), |name| format!("`{name}`"));
-        for (copy, _) in group.iter().filter(|(_, has_name)| !has_name) {
-            copies.insert(&copy.id);
+    if by_hash.is_empty() {
+        return;
+    }
+    let mut originals: BTreeMap<NameHash, &'a LiveService> = BTreeMap::new();
+    for service in draft.snapshot.services.iter().filter(|service| is_free(service)) {
+        let hash = NameHash::of(&service.name);
+        if by_hash.contains_key(&hash) {
+            found.originals.insert(&service.id);
+            originals.insert(hash, service);
+        }
+    }
+    for (hash, copies) in by_hash {
+        let original = originals.get(&hash).map(|original| format!("`{}`", original.name));
+        if original.is_none() && copies.len() == 1 {
+            continue;
+        }
+        let of = original.unwrap_or("another service".to_owned());
+        for copy in copies {
+            found.copies.insert(&copy.id);
             if copy.active && draft.options.plans(&copy.name) {
                 note(draft, &copy.name, &of, copy);
             }
         }
     }
-    copies
 }
 
 /// Adds the note that `copy` is a copy of the service that `of` describes.

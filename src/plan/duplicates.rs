@@ -159,8 +159,28 @@ fn described(matcher: &Matcher<'_>, service: &LiveService) -> String {
     format!("{} (`{}`, {owner}{state})", service.id, service.name)
 }
 
-/// Returns the problem that several owned inactive services have the name of a manifest.
-pub(super) fn inactive_problem(wanted: &DesiredService, found: &[&LiveService]) -> Problem {
+/// Returns the problem that a manifest could mean several owned services: inactive services with its name, or services
+/// that were made for its name and have other names now.
+pub(super) fn owned_problem(
+    matcher: &Matcher<'_>,
+    wanted: &DesiredService,
+    found: &[&LiveService],
+) -> Problem {
+    if found.iter().all(|service| service.name != wanted.name) {
+        let mut described: Vec<String> = found.iter().map(|service| described(matcher, service)).collect();
+        described.sort_unstable();
+        let message = format!(
+            "{} services were made for the name `{}`, and none of them has it now: {}",
+            found.len(),
+            wanted.name,
+            described.join(", ")
+        );
+        let help = format!(
+            "give the original the name `{}` again, or remove the tag `origin` from the copies that another client made",
+            wanted.name
+        );
+        return Problem { message, ..problem(wanted, &wanted.name, "", found, &help) };
+    }
     let help = "activate or rename one of them, so that it is clear which one the manifest means";
     problem(wanted, &wanted.name, "inactive services of this project are named", found, help)
 }

@@ -131,7 +131,7 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
                 matcher.set_match(wanted, Some(live));
             }
             Ok(None) => without_holder.push(wanted),
-            Err(candidates) => problems.push(duplicates::inactive_problem(wanted, &candidates)),
+            Err(candidates) => problems.push(duplicates::owned_problem(matcher, wanted, &candidates)),
         }
     }
     // Only after all other manifests are matched is it known which services are copies.
@@ -139,7 +139,7 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
         let found = match matcher.find_copy(&wanted.name) {
             Ok(None) => find_inactive_to_adopt(matcher, wanted),
             Ok(copy) => Ok(copy),
-            Err(candidates) => Err(duplicates::inactive_problem(wanted, &candidates)),
+            Err(candidates) => Err(duplicates::owned_problem(matcher, wanted, &candidates)),
         };
         match found {
             Ok(live) => {

@@ -46,11 +46,13 @@ pub(super) fn plan_unmatched(
         .filter(|service| !known.contains(&service.id) && !desired.services.contains_key(&service.name))
         .collect();
     rest.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    let copies = copies::leave_copies(draft, matches, &known);
-    for service in rest.into_iter().filter(|service| !copies.contains(&service.id)) {
+    let found = copies::leave_copies(draft, matches, &known);
+    for service in rest.into_iter().filter(|service| !found.copies.contains(&service.id)) {
         let entry = (service.name.clone(), service.id.clone());
         match (draft.policy.ownership.owns(&service.tags), service.active) {
-            (true, true) if draft.options.prunes(&service.name) => retire(draft, service),
+            (true, true) if draft.options.prunes(&service.name) => {
+                retire(draft, service, found.originals.contains(&service.id));
+            }
             // The plan is limited to the services in `options.touched`, and this orphan is not one of them.
             (true, true) if draft.options.prune && draft.options.only.is_empty() => {}
             (true, true) => unmatched.orphans.push(entry),
@@ -62,11 +64,13 @@ pub(super) fn plan_unmatched(
     unmatched
 }
 
-/// Adds the step that retires an orphan.
-fn retire(draft: &mut Draft<'_>, live: &LiveService) {
+/// Adds the step that retires an orphan. If it has copies, it is not deleted and keeps its name. Otherwise a later run
+/// could not tell its copies from orphans.
+fn retire(draft: &mut Draft<'_>, live: &LiveService, has_copies: bool) {
     // If an operator has activated a former service again, the manifest of the service that replaced it says how to
     // retire it.
     let how = draft.former_services.get(&live.id).copied().unwrap_or(draft.policy.retire_orphans);
+    let how = if has_copies && how == Retire::Delete { Retire::Deactivate } else { how };
     if let Some((message, help)) = find_obstacle(draft, live, how) {
         draft.problems.push(Problem {
             kind: ProblemKind::Impossible,
@@ -79,7 +83,10 @@ fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     }
     let changes = ServiceChanges::from(change(draft, live, how));
     let mut step = steps::retire(draft, &live.name, live, how);
-    abandon_if_unfinished(draft, live, &mut step);
+    // An abandoned name would hide that the orphan is the original.
+    if !has_copies {
+        abandon_if_unfinished(draft, live, &mut step);
+    }
     step.after.extend(activations_of_successors(draft, live));
     step.reason = Some("owned by this project, not declared".to_owned());
     step.changes = changes.clone();

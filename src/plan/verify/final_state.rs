@@ -63,17 +63,18 @@ impl Verifier<'_> {
         self.violations.extend(violations);
     }
 
-    /// Returns true if a service was made for a name that it does not have, and another service with that name or an
-    /// unknown one was made for it, too. `hash` is the hash of that name.
+    /// Returns true if a service was made for a name that it does not have, and another service without a manifest has
+    /// this name, or was made for it, too. `hash` is the hash of that name.
     fn is_copy_of_undeclared(&self, service: &LiveService, hash: &NameHash) -> bool {
+        let is_made_for = |other: &LiveService| {
+            self.policy.ownership.owns(&other.tags)
+                && !renames::has_tool_suffix(other)
+                && OriginTag::of(&other.tags).is_some_and(|origin| origin.name == *hash && !origin.is_former)
+        };
         let is_other = |other: &&LiveService| {
             other.id != service.id
                 && !self.plan.ids.values().any(|id| *id == other.id)
-                && self.policy.ownership.owns(&other.tags)
-                && !renames::has_tool_suffix(other)
-                && OriginTag::of(&other.tags).is_some_and(|origin| {
-                    origin.name == *hash && (!origin.is_former || NameHash::of(&other.name) == *hash)
-                })
+                && (NameHash::of(&other.name) == *hash || is_made_for(other))
         };
         self.policy.ownership.origin
             && NameHash::of(&service.name) != *hash

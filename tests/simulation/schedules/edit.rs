@@ -133,6 +133,42 @@ pub(super) fn edit(api: Api, world: &mut World, edit: &Edit) {
     }
 }
 
+/// Changes the name and the activity of a service, without checking the API's rules.
+pub(super) fn set_name_and_activity(api: Api, world: &mut World, id: &str, name: &str, active: bool) {
+    let set = |fields: EditableFields<'_>| (*fields.name, *fields.active) = (name.to_owned(), active);
+    match api {
+        Api::Classic => {
+            let home = world.organization_mut(ORGANIZATION).expect("it exists");
+            set(home.services_mut().get_mut(id).expect("it exists").fields());
+        }
+        Api::Platform => {
+            let home = world.workspace_mut(SANDBOX_WORKSPACE).expect("it exists");
+            set(home.services_mut().get_mut(id).expect("it exists").fields());
+        }
+    }
+}
+
+/// Adds a copy of a service with all its tags. Returns the id of the copy.
+pub(super) fn copy(api: Api, world: &mut World, id: &str, name: &str) -> String {
+    let (id, name) = (id.to_owned(), name.to_owned());
+    match api {
+        Api::Classic => {
+            let home = world.organization(ORGANIZATION).expect("it exists");
+            let original = home.services().get(&id).expect("it exists").clone();
+            world.add_service(ORGANIZATION, emulator::Service { id: String::new(), name, ..original })
+        }
+        Api::Platform => {
+            let home = world.workspace(SANDBOX_WORKSPACE).expect("it exists");
+            let original = home.services().get(&id).expect("it exists").clone();
+            world.add_platform_service(
+                SANDBOX_WORKSPACE,
+                PlatformService { id: String::new(), name, ..original },
+            )
+        }
+    }
+    .expect("the copy is valid")
+}
+
 fn candidates(api: Api, world: &World) -> Vec<Candidate> {
     match api {
         Api::Classic => {

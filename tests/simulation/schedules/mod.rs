@@ -16,6 +16,7 @@
 //! * [`lost_updates`]: no write undoes a change by another client that the run could know.
 //! * [`cut_overs`]: during a cut-over, the time in which no service has the name is short.
 //! * [`case_outcome`]: the reports of runs are true.
+//! * [`dashboard`]: edits between two runs are undone without a new service, and copies stay as they are.
 //! * [`one_commit`] and [`several_commits`]: the live state converges.
 //!
 //! If the case of a seed fails, the simulation looks for a smaller case that fails, too. It prints that case with a
@@ -25,6 +26,7 @@ mod case;
 mod case_outcome;
 mod connection;
 mod cut_overs;
+mod dashboard;
 mod disturbance;
 mod edit;
 mod figures;

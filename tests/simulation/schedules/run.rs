@@ -10,7 +10,7 @@ use super::{one_commit, several_commits};
 use crate::plan::Plan;
 
 /// Returns an async runtime with a virtual clock, which skips all waiting time.
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().expect("the runtime starts")
 }

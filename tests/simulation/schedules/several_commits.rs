@@ -217,7 +217,11 @@ async fn run_stage(sim: &Arc<Simulation>, stage: &Stage, runs: &mut usize) -> Re
 }
 
 /// Runs a process without disturbances. Checks that it applies all changes, and that the next plan is empty.
-async fn converge(sim: &Arc<Simulation>, run_number: usize, desired: &Desired) -> Result<(), String> {
+pub(super) async fn converge(
+    sim: &Arc<Simulation>,
+    run_number: usize,
+    desired: &Desired,
+) -> Result<(), String> {
     if sim.case.limits != Limits::Off {
         // This process does not know how many requests the run before it has sent in this minute.
         tokio::time::sleep(Duration::from_secs(60)).await;
