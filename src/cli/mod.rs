@@ -19,6 +19,7 @@ mod interrupts;
 mod manifest_edits;
 mod metrics_file;
 mod network;
+mod origin_bases;
 mod new_project;
 mod outdated_pins;
 mod plan_output;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::bases::{BaseOf, OriginBases, Side, live_by_id};
 use super::changes::{Cause, ChangePath, Field, ServiceChanges, VersionSetField};
 use super::origin_index::is_made_for;
 use super::resolve::{self, ResolvedRefs};
@@ -19,37 +20,21 @@ use crate::model::{
     ServiceId, ServiceName, Snapshot, same_json, trimmed,
 };
 
-/// The manifests of one commit, with the project's rules at that commit.
-#[derive(Clone, Copy, Debug)]
-pub struct Side<'a> {
-    /// The services that the commit's manifests declare.
-    pub desired: &'a Desired,
-    /// The project's rules at that commit.
-    pub policy: &'a Policy,
-}
-
-/// The commits that a plan is compared with.
-#[derive(Clone, Copy, Debug)]
-pub struct Bases<'a> {
-    /// The last commit that this branch and the base branch share.
-    pub base: Side<'a>,
-    /// The newest commit of the base branch, if it is newer than the shared commit.
-    pub upstream: Option<Side<'a>>,
-}
-
-/// Sets the cause of each change of a finished plan, and returns the plan. The steps stay as they are.
-pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: &Snapshot, api: Api) -> Plan {
-    let finder = CauseFinder {
-        ours,
-        base: CommitManifests::new(bases.base, snapshot, api),
-        upstream: bases.upstream.map(|side| CommitManifests::new(side, snapshot, api)),
-        snapshot,
-        live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
-        api,
-    };
+/// Sets the cause of each change of a finished plan, and returns the plan. The steps stay as they are. If the base of a
+/// service is unknown, its changes get no cause.
+pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &BaseOf<'_>, snapshot: &Snapshot, api: Api) -> Plan {
+    let manifests = BaseManifests::new(bases, snapshot, api);
+    let live = live_by_id(snapshot);
     for index in 0..plan.services.len() {
-        let causes = finder.service(&plan.services[index]);
         let service = &mut plan.services[index];
+        let matched = service.id.as_ref().and_then(|id| live.get(id)).copied();
+        let known = manifests.of(service, matched, ours.policy);
+        if matches!(bases, BaseOf::Origin(_)) {
+            let commit = known.and_then(|known| known.commit).map(str::to_owned);
+            plan.bases.insert(service.name.clone(), commit);
+        }
+        let Some(known) = known else { continue };
+        let causes = CauseFinder { ours, known, snapshot, api }.service(service, matched);
         service.cause = causes.whole;
         let cause_of = |path: &ChangePath| Some(causes.of(path));
         service.changes.set_causes(cause_of);
@@ -67,24 +52,21 @@ pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: 
 /// manifest does not use.
 pub fn cause_lookups(
     plan: &Plan,
-    desired: &Desired,
-    bases: &Bases<'_>,
+    ours: Side<'_>,
+    bases: &BaseOf<'_>,
     snapshot: &Snapshot,
     api: Api,
 ) -> Lookups {
-    let sides: Vec<CommitManifests<'_>> = [Some(bases.base), bases.upstream]
-        .into_iter()
-        .flatten()
-        .map(|side| CommitManifests::new(side, snapshot, api))
-        .collect();
-    let live: BTreeMap<&ServiceId, &LiveService> =
-        snapshot.services.iter().map(|service| (&service.id, service)).collect();
+    let manifests = BaseManifests::new(bases, snapshot, api);
+    let live = live_by_id(snapshot);
     let needed = |field: Field, reference: fn(&DesiredService) -> &Reference| {
         plan.services.iter().filter(|shown| shown.changes.field(&field).is_some()).any(|shown| {
-            let Some(ours) = desired.services.get(&shown.name) else { return false };
+            let Some(wanted) = ours.desired.services.get(&shown.name) else { return false };
             let Some(live) = shown.id.as_ref().and_then(|id| live.get(id)) else { return false };
-            let theirs = sides.iter().filter_map(|side| side.manifest(ours, live));
-            theirs.map(reference).any(|named| matches!(named, Reference::Name(_)) && named != reference(ours))
+            let Some(known) = manifests.of(shown, Some(live), ours.policy) else { return false };
+            let sides = [Some(&known.base), known.upstream.as_ref()].into_iter().flatten();
+            let theirs = sides.filter_map(|side| side.manifest(wanted, live));
+            theirs.map(reference).any(|named| matches!(named, Reference::Name(_)) && named != reference(wanted))
         })
     };
     let agents = !snapshot.agents.complete && needed(Field::Agent, |service| &service.agent);
@@ -96,6 +78,49 @@ pub fn cause_lookups(
         versions_of_agents: Default::default(),
         versions_of_context_graphs: Default::default(),
         behavior_sets_of: Default::default(),
+    }
+}
+
+/// The indexed manifests with which one service is compared.
+struct KnownManifests<'a> {
+    base: CommitManifests<'a>,
+    upstream: Option<CommitManifests<'a>>,
+    /// The base, if it is the commit in a tag `origin`.
+    commit: Option<&'a str>,
+}
+
+/// The indexed manifests of all bases of a plan.
+enum BaseManifests<'a> {
+    Every(Box<KnownManifests<'a>>),
+    Origin(&'a OriginBases<'a>, BTreeMap<&'a str, KnownManifests<'a>>),
+}
+
+impl<'a> BaseManifests<'a> {
+    fn new(bases: &'a BaseOf<'a>, snapshot: &'a Snapshot, api: Api) -> Self {
+        let indexed = |side| CommitManifests::new(side, snapshot, api);
+        match bases {
+            BaseOf::Every(bases) => Self::Every(Box::new(KnownManifests {
+                base: indexed(bases.base),
+                upstream: bases.upstream.map(indexed),
+                commit: None,
+            })),
+            BaseOf::Origin(bases) => {
+                let known = bases.commits.iter().map(|(commit, side)| {
+                    let commit = commit.as_str();
+                    let base = indexed(*side);
+                    (commit, KnownManifests { base, upstream: None, commit: Some(commit) })
+                });
+                Self::Origin(bases, known.collect())
+            }
+        }
+    }
+
+    /// Returns the manifests with which a service is compared, or `None` if its base is unknown.
+    fn of(&self, shown: &ServicePlan, live: Option<&LiveService>, policy: &Policy) -> Option<&KnownManifests<'a>> {
+        match self {
+            Self::Every(known) => Some(known),
+            Self::Origin(bases, known) => known.get(bases.commit_of(shown, live, policy)?),
+        }
     }
 }
 
@@ -221,21 +246,18 @@ impl ServiceCauses {
     }
 }
 
-/// Finds the causes of a plan's changes.
+/// Finds the causes of a service's changes.
 struct CauseFinder<'a> {
     ours: Side<'a>,
-    base: CommitManifests<'a>,
-    upstream: Option<CommitManifests<'a>>,
+    known: &'a KnownManifests<'a>,
     snapshot: &'a Snapshot,
-    live: BTreeMap<&'a ServiceId, &'a LiveService>,
     api: Api,
 }
 
 impl CauseFinder<'_> {
-    fn service(&self, shown: &ServicePlan) -> ServiceCauses {
-        let live = shown.id.as_ref().and_then(|id| self.live.get(id)).copied();
+    fn service(&self, shown: &ServicePlan, live: Option<&LiveService>) -> ServiceCauses {
         let Some(ours) = self.ours.desired.services.get(&shown.name) else {
-            let renamed = live.and_then(|live| self.base.name_before_rename(live));
+            let renamed = live.and_then(|live| self.known.base.name_before_rename(live));
             return ServiceCauses::all(self.retirement(renamed.unwrap_or(&shown.name), live));
         };
         match live {
@@ -246,11 +268,11 @@ impl CauseFinder<'_> {
 
     /// Returns the cause of the retirement of a service that this branch does not declare.
     fn retirement(&self, name: &ServiceName, live: Option<&LiveService>) -> Cause {
-        if live.is_some_and(|live| self.base.copies.contains(&live.id)) {
+        if live.is_some_and(|live| self.known.base.copies.contains(&live.id)) {
             Cause::Manifest
-        } else if self.base.declares(name, self.ours.desired) {
+        } else if self.known.base.declares(name, self.ours.desired) {
             if self.was_changed_elsewhere(name, live) { Cause::Both } else { Cause::Manifest }
-        } else if self.upstream.as_ref().is_some_and(|upstream| upstream.declares(name, self.ours.desired)) {
+        } else if self.known.upstream.as_ref().is_some_and(|upstream| upstream.declares(name, self.ours.desired)) {
             Cause::Behind
         } else {
             Cause::Drift
@@ -260,12 +282,12 @@ impl CauseFinder<'_> {
     /// Returns true if a service that this branch removes has changed since the base, either in the base branch or
     /// live.
     fn was_changed_elsewhere(&self, name: &ServiceName, live: Option<&LiveService>) -> bool {
-        let Some(base) = self.base.named(name) else { return false };
-        let theirs = self.upstream.as_ref().and_then(|upstream| upstream.named(name));
+        let Some(base) = self.known.base.named(name) else { return false };
+        let theirs = self.known.upstream.as_ref().and_then(|upstream| upstream.named(name));
         let in_branch = theirs.is_some_and(|theirs| !have_same_content(base, theirs));
         let is_drifted = live.is_some_and(|live| {
             let joins = resolve_references(base, None, live, self.snapshot);
-            !requested_changes(base, &joins, live, self.base.side.policy, self.api).is_empty()
+            !requested_changes(base, &joins, live, self.known.base.side.policy, self.api).is_empty()
         });
         in_branch || is_drifted
     }
@@ -279,21 +301,24 @@ impl CauseFinder<'_> {
             let base = known.named(&ours.name).or_else(|| from.and_then(|from| known.named(from)));
             base.map(|base| have_same_content(base, ours))
         };
-        match find(&self.base) {
+        match find(&self.known.base) {
             None => Cause::Manifest,
-            Some(_) if self.upstream.as_ref().is_some_and(|upstream| find(upstream).is_none()) => {
+            Some(_) if self.known.upstream.as_ref().is_some_and(|upstream| find(upstream).is_none()) => {
                 Cause::Behind
             }
             // The service of the base exists, but another manifest of this branch has it.
-            Some(_) if self.base.by_live.values().any(|name| *name == ours.name) => Cause::Manifest,
+            Some(_) if self.known.base.by_live.values().any(|name| *name == ours.name) => Cause::Manifest,
             Some(true) => Cause::Drift,
+            // The applied commit may declare a service that no apply has created, because the apply was interrupted or
+            // limited. Then a new manifest must not be refused as a conflict.
+            Some(false) if self.known.commit.is_some() => Cause::Drift,
             Some(false) => Cause::Both,
         }
     }
 
     fn change(&self, shown: &ServicePlan, ours: &DesiredService, live: &LiveService) -> ServiceCauses {
         let replaces = shown.kind == ServiceKind::Replace;
-        let Some(base) = self.base.manifest(ours, live) else {
+        let Some(base) = self.known.base.manifest(ours, live) else {
             return ServiceCauses {
                 whole: replaces.then_some(Cause::Manifest),
                 ..ServiceCauses::all(Cause::Manifest)
@@ -304,8 +329,8 @@ impl CauseFinder<'_> {
             let joins = resolve_references(wanted, Some((ours, &own)), live, self.snapshot);
             requested_changes(wanted, &joins, live, side.policy, self.api)
         };
-        let asked = theirs(&self.base.side, base);
-        let upstream = self.upstream.as_ref().map_or(Upstream::None, |upstream| {
+        let asked = theirs(&self.known.base.side, base);
+        let upstream = self.known.upstream.as_ref().map_or(Upstream::None, |upstream| {
             let manifest = upstream.manifest(ours, live);
             manifest.map_or(Upstream::Gone, |manifest| Upstream::Changes(theirs(&upstream.side, manifest)))
         });

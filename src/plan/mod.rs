@@ -19,6 +19,7 @@
 //! * [`order`]: the order of steps, including the order in which names are released and claimed;
 //! * [`guardrails`]: the rules that refuse a plan;
 //! * [`build`]: makes a plan with all the modules above;
+//! * [`bases`]: the commits with which the services of a plan are compared;
 //! * [`causes`]: the cause of each change, found by comparing with the manifests of a base commit;
 //! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
 //! * [`absence`]: finds plans that could be wrong if the API's list of services lacks a service that exists;
@@ -29,6 +30,7 @@
 
 mod abandonment;
 mod absence;
+mod bases;
 mod build;
 mod causes;
 mod changes;
@@ -70,8 +72,9 @@ pub(crate) mod tests;
 
 pub use abandonment::abandonment;
 pub use absence::{depends_on_absence, ids_depend_on_absence};
+pub use bases::{BaseOf, Bases, OriginBases, OriginCommits, Side, origin_commits};
 pub use build::{ids, plan};
-pub use causes::{Bases, Side, cause_lookups, with_causes};
+pub use causes::{cause_lookups, with_causes};
 pub use changes::{
     Cause, ChangePath, ChangedValue, Field, FieldChange, ServiceChanges, VersionSetChange,
     VersionSetChangeKind, VersionSetField,

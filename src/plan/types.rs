@@ -422,6 +422,9 @@ pub struct Plan {
     pub declared: usize,
     /// The ids of the live services that manifests declare, by name, as they are before the plan is applied.
     pub ids: BTreeMap<ServiceName, ServiceId>,
+    /// The commit that was applied last to each service that changes, by the service's name. `None` if it is unknown.
+    /// Empty if the plan is not compared with the commits in the tags `origin`.
+    pub bases: BTreeMap<ServiceName, Option<String>>,
 }
 
 impl Plan {

@@ -181,8 +181,12 @@ impl DriftCommand {
                         // Only the flag makes orphans count as drift, not `prune: true` in amigops.yaml.
                         prepared.options.prune = self.prune;
                         let origin = prepared.origin(context);
-                        let planned =
-                            context.run_until_stopped(prepared.plan(prepared.connection.read())).await;
+                        let planned = context.run_until_stopped(async {
+                            let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
+                            let plan = prepared.with_causes(context, &snapshot, plan).await?;
+                            Ok((snapshot, plan))
+                        });
+                        let planned = planned.await;
                         let with_document = self.format.needs_document();
                         let part = planned.map(|(snapshot, plan)| {
                             Part::new(&prepared, origin.clone(), &snapshot, plan, with_document)

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::build::*;
 use super::generate::policy;
 use crate::model::*;
-use crate::plan::{self, Bases, Cause, Options, Plan, ServiceKind, Side};
+use crate::plan::{self, BaseOf, Bases, Cause, Options, Plan, ServiceKind, Side};
 
 /// A field of a service, with functions that set it to one of two or three numbered values.
 struct Field {
@@ -244,9 +244,9 @@ pub(super) fn plan_with_causes(
 ) -> Plan {
     let policy = policy();
     let side = |desired| Side { desired, policy: &policy };
-    let bases = Bases { base: side(base), upstream: upstream.map(side) };
+    let bases = BaseOf::Every(Bases { base: side(base), upstream: upstream.map(side) });
     assert!(
-        plan::cause_lookups(plan, desired, &bases, snapshot, options.api).is_nothing(),
+        plan::cause_lookups(plan, side(desired), &bases, snapshot, options.api).is_nothing(),
         "all names are known"
     );
     plan::with_causes(plan.clone(), side(desired), &bases, snapshot, options.api)
