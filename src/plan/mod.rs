@@ -21,6 +21,7 @@
 //! * [`build`]: makes a plan with all the modules above;
 //! * [`bases`]: the commits with which the services of a plan are compared;
 //! * [`causes`]: the cause of each change, found by comparing with the manifests of a base commit;
+//! * [`deviation`]: tells services that have drifted from those whose manifest is not applied yet;
 //! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
 //! * [`absence`]: finds plans that could be wrong if the API's list of services lacks a service that exists;
 //! * [`step_reads`]: the services that a step reads before it acts;
@@ -37,6 +38,7 @@ mod changes;
 mod checks;
 mod conflicts;
 mod creation;
+mod deviation;
 mod diff;
 mod draft;
 mod duplicates;
@@ -81,6 +83,7 @@ pub use changes::{
 };
 pub use conflicts::{conflicts, conflicts_of, worst};
 pub use creation::created_content;
+pub use deviation::Deviation;
 pub use diff::differences;
 pub use lookups::lookups;
 pub use names::{is_leftover, without_date_and_id};

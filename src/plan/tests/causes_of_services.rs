@@ -273,10 +273,11 @@ fn names_that_only_the_base_uses_are_looked_up_if_they_matter() {
     let policy = policy();
     let here = by_id("a1");
     let plan = plan::plan(&here, &snapshot, &policy, &options()).expect("a plan");
-    let needed = |plan: &Plan, here, base| {
-        let side = |desired| Side { desired, policy: &policy };
-        let bases = BaseOf::Every(Bases { base: side(base), upstream: None });
-        plan::cause_lookups(plan, side(here), &bases, &snapshot, Api::Classic)
+    let needed = |plan: &Plan, here: &Desired, base: &Desired| {
+        let ours = Side { desired: here, policy: &policy };
+        let base = Side { desired: base, policy: &policy };
+        let bases = BaseOf::Every(Bases { base, upstream: None });
+        plan::cause_lookups(plan, ours, &bases, &snapshot, Api::Classic)
     };
     let lists = needed(&plan, &here, &by_name("A2"));
     assert_eq!((lists.agents, lists.context_graphs), (Need::All, Need::Nothing));
