@@ -5,6 +5,7 @@ mod accept;
 mod environments;
 mod kinds;
 mod metrics;
+mod pending;
 mod rules;
 
 use amigops::model::Api;

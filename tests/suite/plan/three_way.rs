@@ -9,12 +9,12 @@ use crate::on_both_apis;
 
 impl Lab {
     #[track_caller]
-    pub(super) fn git(&self, args: &[&str]) -> String {
+    pub(crate) fn git(&self, args: &[&str]) -> String {
         run_git(&self.path(), args)
     }
 
     /// Commits all files of the project.
-    pub(super) fn commit(&self) {
+    pub(crate) fn commit(&self) {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-qm", "Change"]);
     }
