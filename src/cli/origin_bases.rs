@@ -60,8 +60,8 @@ impl Reader<'_> {
         let times = self.git.commit_times(of_changed.keys().chain(applied))?;
         for (commit, names) in of_changed.iter().filter(|(commit, _)| !times.contains_key(commit.as_str())) {
             self.context.ui.note(&format!(
-                "note: this clone does not have commit {commit}, which was applied last to {}, so the causes of its \
-                 changes are unknown; fetch the commit with `git fetch --depth=1 origin {commit}`",
+                "note: this clone does not have commit {commit}, which was applied last to {}, so the causes of changes \
+                 are unknown; fetch the commit with `git fetch --depth=1 origin {commit}`",
                 listed(names.iter())
             ));
         }

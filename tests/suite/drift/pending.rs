@@ -237,8 +237,8 @@ on_both_apis! {
         let human = lab.run(&["drift", "-C", directory]).expect(2);
         let command = format!("git fetch --depth=1 origin {applied}");
         let note = format!(
-            "note: this clone does not have commit {applied}, which was applied last to `Desk` and `Shop`, so the causes \
-             of its changes are unknown; fetch the commit with `{command}`\n"
+            "note: this clone does not have commit {applied}, which was applied last to `Desk` and `Shop`, so the causes of \
+             changes are unknown; fetch the commit with `{command}`\n"
         );
         assert_eq!(human.stderr, note);
         assert_eq!(human.stdout.matches("cause                    base unknown\n").count(), 2, "{}", human.stdout);
