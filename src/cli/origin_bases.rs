@@ -2,6 +2,7 @@
 //!
 //! A commit that can't be read is no error: the causes of its services' changes are unknown then, and a note says why.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::base::{self, CommitManifests, CommitState};
@@ -39,7 +40,8 @@ pub(super) fn read(context: &Context<'_>, loaded: &Loaded, commits: &OriginCommi
     if commits.of_changed.is_empty() && commits.applied.is_empty() {
         return OriginManifests::default();
     }
-    let reader = Git::open(&loaded.project.root, context.env).map(|git| Reader { context, loaded, commits, git });
+    let reader =
+        Git::open(&loaded.project.root, context.env).map(|git| Reader { context, loaded, commits, git });
     reader.and_then(|reader| reader.read()).unwrap_or_else(|failure| {
         let names = commits.of_changed.values().flatten().chain(&commits.created);
         note_unknown(context, names, &first_line(&failure));
@@ -77,26 +79,33 @@ impl Reader<'_> {
         Ok(read)
     }
 
-    /// Returns the newest applied commit that HEAD contains. Of two commits, the one that was made later is newer. Prints
-    /// a note and returns `None` if the clone is too shallow to find it.
+    /// Returns the newest applied commit that HEAD contains. Of two commits, the one that was made later is newer, or that
+    /// contains the other one if both were made in the same second. If there is none, and the clone is shallow, prints a
+    /// note.
     fn newest(&self, times: &BTreeMap<&str, i64>) -> Result<Option<String>, Failure> {
         let Some(head) = self.git.head()? else { return Ok(None) };
         let time = |commit: &&String| times.get(commit.as_str()).copied();
-        let mut applied: Vec<&String> = self.commits.applied.iter().filter(|commit| time(commit).is_some()).collect();
-        applied.sort_by_key(|commit| std::cmp::Reverse(time(commit)));
+        let mut applied: Vec<&String> =
+            self.commits.applied.iter().filter(|commit| time(commit).is_some()).collect();
+        applied.sort_by_key(|commit| Reverse(time(commit)));
+        let mut newest: Option<&String> = None;
         for commit in applied {
-            if self.git.is_ancestor(commit, &head)? {
-                return Ok(Some(commit.clone()));
+            if newest.is_some_and(|newest| time(&commit) < time(&newest)) {
+                break;
+            }
+            let is_newer = newest.map_or(Ok(true), |newest| self.git.is_ancestor(newest, commit))?;
+            if is_newer && self.git.is_ancestor(commit, &head)? {
+                newest = Some(commit);
             }
         }
-        if self.git.is_shallow() {
+        if newest.is_none() && self.git.is_shallow() {
             self.context.ui.note(&format!(
                 "note: this clone is too shallow to find out if {} existed before; fetch all commits with `git fetch \
                  --unshallow`",
                 listed(self.commits.created.iter())
             ));
         }
-        Ok(None)
+        Ok(newest.cloned())
     }
 
     /// Reads the manifests at a commit. Prints a note and returns `None` if that is impossible.

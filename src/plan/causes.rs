@@ -22,7 +22,13 @@ use crate::model::{
 
 /// Sets the cause of each change of a finished plan, and returns the plan. The steps stay as they are. If the base of a
 /// service is unknown, its changes get no cause.
-pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &BaseOf<'_>, snapshot: &Snapshot, api: Api) -> Plan {
+pub fn with_causes(
+    mut plan: Plan,
+    ours: Side<'_>,
+    bases: &BaseOf<'_>,
+    snapshot: &Snapshot,
+    api: Api,
+) -> Plan {
     let manifests = BaseManifests::new(bases, snapshot, api);
     let live = live_by_id(snapshot);
     for index in 0..plan.services.len() {
@@ -66,7 +72,9 @@ pub fn cause_lookups(
             let Some(known) = manifests.of(shown, Some(live), ours.policy) else { return false };
             let sides = [Some(&known.base), known.upstream.as_ref()].into_iter().flatten();
             let theirs = sides.filter_map(|side| side.manifest(wanted, live));
-            theirs.map(reference).any(|named| matches!(named, Reference::Name(_)) && named != reference(wanted))
+            theirs
+                .map(reference)
+                .any(|named| matches!(named, Reference::Name(_)) && named != reference(wanted))
         })
     };
     let agents = !snapshot.agents.complete && needed(Field::Agent, |service| &service.agent);
@@ -116,7 +124,12 @@ impl<'a> BaseManifests<'a> {
     }
 
     /// Returns the manifests with which a service is compared, or `None` if its base is unknown.
-    fn of(&self, shown: &ServicePlan, live: Option<&LiveService>, policy: &Policy) -> Option<&KnownManifests<'a>> {
+    fn of(
+        &self,
+        shown: &ServicePlan,
+        live: Option<&LiveService>,
+        policy: &Policy,
+    ) -> Option<&KnownManifests<'a>> {
         match self {
             Self::Every(known) => Some(known),
             Self::Origin(bases, known) => known.get(bases.commit_of(shown, live, policy)?),
@@ -272,7 +285,12 @@ impl CauseFinder<'_> {
             Cause::Manifest
         } else if self.known.base.declares(name, self.ours.desired) {
             if self.was_changed_elsewhere(name, live) { Cause::Both } else { Cause::Manifest }
-        } else if self.known.upstream.as_ref().is_some_and(|upstream| upstream.declares(name, self.ours.desired)) {
+        } else if self
+            .known
+            .upstream
+            .as_ref()
+            .is_some_and(|upstream| upstream.declares(name, self.ours.desired))
+        {
             Cause::Behind
         } else {
             Cause::Drift

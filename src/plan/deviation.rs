@@ -33,7 +33,8 @@ impl Plan {
     /// Returns true if the live state has drifted: if a service has changed live since its base, or if the base of a
     /// service that differs is unknown.
     pub fn has_drifted(&self) -> bool {
-        !self.is_empty() && (!self.has_pending() || self.services.iter().any(|one| Deviation::of(self, one).drifted))
+        !self.is_empty()
+            && (!self.has_pending() || self.services.iter().any(|one| Deviation::of(self, one).drifted))
     }
 
     /// Returns true if manifests have changed since their base, so that an apply is pending.

@@ -258,7 +258,7 @@ pub struct ServicePlan {
     /// The changed values. In a replacement, they include values of version sets. Otherwise, changes to version sets
     /// are only listed in the steps that make them.
     pub changes: ServiceChanges,
-    /// The cause of the creation, replacement or retirement. Null for a change in place, and for a plan without a base.
+    /// The cause of the creation, replacement or retirement. Null for a change in place, and if the base is unknown.
     pub cause: Option<Cause>,
     /// The last change of the live service.
     pub last_change: Option<LastChange>,

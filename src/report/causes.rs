@@ -93,7 +93,9 @@ pub(super) fn of_service(mode: Mode, shown: &ServicePlan) -> Option<&'static str
             "behind: merge the base branch first, because it declares this service"
         }
         (ServiceKind::Retire, Cause::Both) => "conflict: this service has changed since the base",
-        (ServiceKind::Retire, Cause::Drift) => "drift: neither the base nor the base branch declares this service",
+        (ServiceKind::Retire, Cause::Drift) => {
+            "drift: neither the base nor the base branch declares this service"
+        }
         (ServiceKind::Replace, _) if shown.changes.fields.iter().any(is_noted) => return None,
         (ServiceKind::Replace, cause) => {
             return Some(note(mode, Some(cause))).filter(|note| !note.is_empty());
@@ -154,6 +156,9 @@ mod tests {
             }
         }
         assert_eq!((note(Mode::Plan, None), note(Mode::Plan, Some(Manifest))), ("", ""));
-        assert_eq!((note(Mode::Drift, None), note(Mode::Drift, Some(Manifest))), ("", "pending: not applied yet"));
+        assert_eq!(
+            (note(Mode::Drift, None), note(Mode::Drift, Some(Manifest))),
+            ("", "pending: not applied yet")
+        );
     }
 }

@@ -99,12 +99,10 @@ impl Count {
     fn new(words: &CountWords, group: Group, declared: usize) -> Self {
         let number = group.services();
         let verb = if number == 1 { words.one } else { words.several };
-        let kinds = [
-            (group.missing, "missing"),
-            (group.changed, "changed"),
-            (group.replaced, words.replaced),
-        ];
-        let orphans = (group.orphans > 0).then(|| format!("{} {}", count(group.orphans, "orphan"), words.orphans));
+        let kinds =
+            [(group.missing, "missing"), (group.changed, "changed"), (group.replaced, words.replaced)];
+        let orphans =
+            (group.orphans > 0).then(|| format!("{} {}", count(group.orphans, "orphan"), words.orphans));
         Self {
             title: words.title,
             head: format!("{number} of {} {verb}", count(declared, "declared service")),

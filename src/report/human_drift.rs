@@ -45,15 +45,20 @@ fn differences(out: &mut String, plan: &Plan, shown: &ServicePlan) {
     let own = shown.changes.fields.iter().filter(|change| change.field != Field::Name);
     let noted = own.map(|change| {
         let forces = replaces && change.field.is_reference();
-        let note =
-            if forces { causes::forcing_note(Mode::Drift, change.cause) } else { causes::note(Mode::Drift, change.cause) };
+        let note = if forces {
+            causes::forcing_note(Mode::Drift, change.cause)
+        } else {
+            causes::note(Mode::Drift, change.cause)
+        };
         ShownChange::of_field(change, note)
     });
     changes(out, FIELDS, noted);
     for set in plan.version_set_changes(shown) {
         match set.kind {
             VersionSetChangeKind::Changed => version_sets::changed(out, Mode::Drift, set),
-            VersionSetChangeKind::Created | VersionSetChangeKind::Deleted => version_sets::whole(out, Mode::Drift, set),
+            VersionSetChangeKind::Created | VersionSetChangeKind::Deleted => {
+                version_sets::whole(out, Mode::Drift, set)
+            }
         }
     }
 }

@@ -91,7 +91,10 @@ impl Query {
             match (sign, field) {
                 (Some(sign), Some(&field)) => sorts.push(Sort { field, descending: sign == '-' }),
                 _ => {
-                    let message = format!("Value error, write + or - and then the field to sort by, one of: {}", fields.join(", "));
+                    let message = format!(
+                        "Value error, write + or - and then the field to sort by, one of: {}",
+                        fields.join(", ")
+                    );
                     problems.add("value_error", &At::query("sort_by").then(n), message, &json!(text));
                 }
             }

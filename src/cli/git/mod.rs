@@ -235,7 +235,8 @@ fn object<'a>(bytes: &'a [u8], kind: &str) -> Option<(&'a [u8], &'a [u8])> {
 /// Parses the content of a commit: its line `committer <name> <time> <zone>` has the time.
 fn commit_time(content: &[u8]) -> Option<i64> {
     let text = String::from_utf8_lossy(content);
-    let line = text.lines().take_while(|line| !line.is_empty()).find(|line| line.starts_with("committer "))?;
+    let line =
+        text.lines().take_while(|line| !line.is_empty()).find(|line| line.starts_with("committer "))?;
     line.rsplit(' ').nth(1)?.parse().ok()
 }
 

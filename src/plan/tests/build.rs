@@ -114,7 +114,8 @@ pub(crate) fn made_for(name: &str, mut service: LiveService) -> LiveService {
 
 /// Returns a service that was made for this name, and to which the manifest of this commit was written last.
 pub(crate) fn applied_at(name: &str, commit: &str, mut service: LiveService) -> LiveService {
-    let tag = OriginTag { name: NameHash::of(&name.into()), commit: Some(commit.to_owned()), is_former: false };
+    let tag =
+        OriginTag { name: NameHash::of(&name.into()), commit: Some(commit.to_owned()), is_former: false };
     service.tags.insert(TAG_ORIGIN.to_owned(), Some(tag.to_string()));
     service
 }

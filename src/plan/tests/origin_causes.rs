@@ -31,9 +31,7 @@ fn a_created_service_is_drift_if_the_applied_commit_declares_it() {
     let (here, nothing) = (manifest(|_| {}), desired([]));
     let other = manifest(|service| service.description = Some("Another text".to_owned()));
     let empty = snapshot([]);
-    for (base, expected) in
-        [(&here, Cause::Drift), (&other, Cause::Drift), (&nothing, Cause::Manifest)]
-    {
+    for (base, expected) in [(&here, Cause::Drift), (&other, Cause::Drift), (&nothing, Cause::Manifest)] {
         let plan = compared(&here, base, Some(KNOWN), &empty);
         assert_eq!((plan.services[0].kind, whole(&plan)), (ServiceKind::Create, Some(expected)));
         assert_eq!(plan.bases["Desk"], Some(KNOWN.to_owned()));
@@ -98,8 +96,9 @@ fn only_the_commits_of_services_that_differ_are_needed() {
     changed.description = "Edited".to_owned();
     let mut theirs = service(2, "Theirs");
     theirs.tags.insert("managed_by".to_owned(), Some("others".to_owned()));
-    let same = |name: &str| {
-        DesiredService { description: Some(format!("The service {name}")), ..wanted(name, "A1") }
+    let same = |name: &str| DesiredService {
+        description: Some(format!("The service {name}")),
+        ..wanted(name, "A1")
     };
     let snapshot = snapshot([changed, theirs, service(3, "Same")]);
     let needed = |desired: &Desired, policy: &Policy| {

@@ -105,9 +105,8 @@ impl Verifier<'_> {
                 let mut live = service.tags.clone();
                 // A tag `origin` that amigops has written stays if the project no longer uses such tags.
                 let is_own_origin = OriginTag::of(&live).is_some();
-                let is_own = |key: &str| {
-                    self.policy.ownership.is_own_tag(key) || (is_own_origin && key == TAG_ORIGIN)
-                };
+                let is_own =
+                    |key: &str| self.policy.ownership.is_own_tag(key) || (is_own_origin && key == TAG_ORIGIN);
                 live.retain(|key, _| !is_own(key) || tags.contains_key(key));
                 &live == tags
             }),

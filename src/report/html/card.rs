@@ -74,7 +74,8 @@ impl Flags {
         Self {
             destructive: service.kind == ServiceKind::Retire
                 || plan.steps_of(service).any(|step| step.risk == Risk::Destructive),
-            drift: deviation.drifted || causes.iter().any(|cause| matches!(cause, Cause::Drift | Cause::Both)),
+            drift: deviation.drifted
+                || causes.iter().any(|cause| matches!(cause, Cause::Drift | Cause::Both)),
             // In a plan, nearly every change is pending.
             pending: deviation.pending,
             conflict: causes.iter().any(|cause| matches!(cause, Cause::Both | Cause::Behind)),

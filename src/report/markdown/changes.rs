@@ -29,7 +29,9 @@ const BEFORE: usize = 40;
 /// Returns a sentence that describes the cause of a change.
 pub(super) fn cause_text(words: &Words, cause: Cause) -> &'static str {
     match cause {
-        Cause::Manifest if words.is_drift() => "pending: the manifest changed since the base, and is not applied yet",
+        Cause::Manifest if words.is_drift() => {
+            "pending: the manifest changed since the base, and is not applied yet"
+        }
         Cause::Both if words.is_drift() => {
             "conflict: the manifest and the live value changed since the base, and differ"
         }

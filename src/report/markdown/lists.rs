@@ -146,11 +146,7 @@ fn conflicts(words: &Words, plan: &Plan) -> Vec<Item> {
     items.collect()
 }
 
-fn conflict(
-    words: &Words,
-    shown: &ServicePlan,
-    (change, cause): (Option<ChangedValue<'_>>, Cause),
-) -> Item {
+fn conflict(words: &Words, shown: &ServicePlan, (change, cause): (Option<ChangedValue<'_>>, Cause)) -> Item {
     let (name, why) = (code(shown.name.as_str()), cause_text(words, cause));
     if let Some(change) = change {
         let names = format!("{name} {}", code(&change.path.to_string()));

@@ -67,7 +67,9 @@ fn causes(json: &Run, name: &str) -> Vec<Value> {
     for list in ["services", "steps"] {
         for entry in plan[list].as_array().unwrap() {
             if entry["name"] == name || entry["service"] == name {
-                causes.extend(entry["changes"].as_array().unwrap().iter().map(|change| change["cause"].clone()));
+                causes.extend(
+                    entry["changes"].as_array().unwrap().iter().map(|change| change["cause"].clone()),
+                );
             }
         }
     }
@@ -188,6 +190,11 @@ on_both_apis! {
         expect_words(&human, &["- Kiosk", "cause                    pending: not created yet\n", "(1 missing)"]);
         expect_words(&markdown, &["! pending: the manifest changed since the base"]);
         expect_words(&html, &[">pending</span>"]);
+        lab.apply().expect(0);
+        // Another service was written later, so its tag says that the manifest of Kiosk was applied.
+        let manifests = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
+        lab.manifests(&manifests.replace("The Shop", "A new text"));
+        lab.commit();
         lab.apply().expect(0);
         remove(&lab, "Kiosk");
         let gone = "cause                    drift: the base declares this service, but the live service is gone\n";

@@ -35,7 +35,8 @@ fn tag(lab: &Lab, name: &str) -> Option<String> {
     lab.active("Desk").tags.get(name).cloned().flatten()
 }
 
-const CONFLICT: &str = "`Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and both differ from the base";
+const CONFLICT: &str =
+    "`Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and both differ from the base";
 
 on_both_apis! {
     fn each_change_has_its_cause(api: Api) {
