@@ -162,7 +162,7 @@ fn unrelated(reference: &str) -> Failure {
 }
 
 /// The result of reading the manifests at one commit.
-pub(super) enum CommitManifests {
+pub(super) enum CommitContent {
     /// The desired state and the project's rules.
     State(Box<CommitState>),
     /// The commit does not have this environment. The text says what is missing or different.
@@ -176,10 +176,10 @@ pub(super) enum CommitManifests {
 /// # Errors
 ///
 /// Fails if git can't read the commit, or if the files can't be written to a temporary directory.
-pub(super) fn read_commit(git: &Git, loaded: &Loaded, commit: &str) -> Result<CommitManifests, Failure> {
+pub(super) fn read_commit(git: &Git, loaded: &Loaded, commit: &str) -> Result<CommitContent, Failure> {
     let environment = &loaded.environment;
     let Some(exported) = export(git, commit)? else {
-        return Ok(CommitManifests::OtherEnvironment("the project did not exist".to_owned()));
+        return Ok(CommitContent::OtherEnvironment("the project did not exist".to_owned()));
     };
     let tree = ProjectSource::CommitTree(exported.path());
     let options = LoadOptions { allow_empty: true, ..LoadOptions::new(tree, Some(&environment.name)) };
@@ -194,10 +194,10 @@ pub(super) fn read_commit(git: &Git, loaded: &Loaded, commit: &str) -> Result<Co
         });
     Ok(match read {
         Ok(Ok(Loaded { desired, project, .. })) => {
-            CommitManifests::State(Box::new(CommitState { desired, policy: project.policy }))
+            CommitContent::State(Box::new(CommitState { desired, policy: project.policy }))
         }
-        Ok(Err(what)) => CommitManifests::OtherEnvironment(what),
-        Err(problems) => CommitManifests::Invalid(problems),
+        Ok(Err(what)) => CommitContent::OtherEnvironment(what),
+        Err(problems) => CommitContent::Invalid(problems),
     })
 }
 
@@ -212,14 +212,14 @@ fn read_base_commit(
 ) -> Result<Option<CommitState>, Failure> {
     let source = format!("{} (from --base {})", short(commit), visible(reference));
     match read_commit(git, loaded, commit)? {
-        CommitManifests::State(state) => Ok(Some(*state)),
-        CommitManifests::OtherEnvironment(what) => {
+        CommitContent::State(state) => Ok(Some(*state)),
+        CommitContent::OtherEnvironment(what) => {
             context.ui.note(&format!(
                 "note: at commit {source} {what}, so every change counts as made on this branch"
             ));
             Ok(Some(CommitState::default()))
         }
-        CommitManifests::Invalid(problems) => {
+        CommitContent::Invalid(problems) => {
             warn_invalid(context, &source, &problems);
             Ok(None)
         }

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::base::{self, CommitManifests, CommitState};
+use super::base::{self, CommitContent, CommitState};
 use super::context::Context;
 use super::git::Git;
 use crate::error::Failure;
@@ -112,11 +112,11 @@ impl Reader<'_> {
     fn state(&self, commit: &str, names: &[ServiceName]) -> Option<CommitState> {
         let short = base::short(commit);
         match base::read_commit(&self.git, self.loaded, commit) {
-            Ok(CommitManifests::State(state)) => return Some(*state),
-            Ok(CommitManifests::OtherEnvironment(what)) => {
+            Ok(CommitContent::State(state)) => return Some(*state),
+            Ok(CommitContent::OtherEnvironment(what)) => {
                 note_unknown(self.context, names.iter(), &format!("at commit {short} {what}"));
             }
-            Ok(CommitManifests::Invalid(problems)) => {
+            Ok(CommitContent::Invalid(problems)) => {
                 let source = format!("{short} (from the tag `origin` of {})", listed(names.iter()));
                 base::warn_invalid(self.context, &source, &problems);
             }

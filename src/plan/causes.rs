@@ -5,19 +5,19 @@
 //! manifests have changed. If the base value equals the wanted value, the live state has changed. If all three values
 //! differ, the manifests and the live state have both changed. Causes do not change the steps of a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::bases::{BaseOf, OriginBases, Side, live_by_id};
+use super::base_manifests::{BaseManifests, CommitManifests, KnownManifests};
+use super::bases::{BaseOf, Side, live_by_id};
 use super::changes::{Cause, ChangePath, Field, ServiceChanges, VersionSetField};
-use super::origin_index::is_made_for;
 use super::resolve::{self, ResolvedRefs};
 use super::types::{Plan, ServiceKind, ServicePlan};
-use super::{diff, identity, names, version_sets};
+use super::{diff, names, version_sets};
 use crate::model::{
-    Api, Desired, DesiredService, DesiredVersionSet, LiveService, Lookups, Need, Policy, Reference,
-    ServiceId, ServiceName, Snapshot, same_json, trimmed,
+    Api, DesiredService, DesiredVersionSet, LiveService, Lookups, Need, Policy, Reference, ServiceName,
+    Snapshot, same_json, trimmed,
 };
 
 /// Sets the cause of each change of a finished plan, and returns the plan. The steps stay as they are. If the base of a
@@ -63,12 +63,17 @@ pub fn cause_lookups(
     snapshot: &Snapshot,
     api: Api,
 ) -> Lookups {
-    let manifests = BaseManifests::new(bases, snapshot, api);
+    let is_changed = |field| plan.services.iter().any(|shown| shown.changes.field(&field).is_some());
+    let agents = !snapshot.agents.complete && is_changed(Field::Agent);
+    let graphs = !snapshot.context_graphs.complete && is_changed(Field::ContextGraph);
+    // Indexing the manifests takes time, so it is avoided if no name matters.
+    let manifests = (agents || graphs).then(|| BaseManifests::new(bases, snapshot, api));
     let live = live_by_id(snapshot);
     let needed = |field: Field, reference: fn(&DesiredService) -> &Reference| {
         plan.services.iter().filter(|shown| shown.changes.field(&field).is_some()).any(|shown| {
             let Some(wanted) = ours.desired.services.get(&shown.name) else { return false };
             let Some(live) = shown.id.as_ref().and_then(|id| live.get(id)) else { return false };
+            let Some(manifests) = &manifests else { return false };
             let Some(known) = manifests.of(shown, Some(live), ours.policy) else { return false };
             let sides = [Some(&known.base), known.upstream.as_ref()].into_iter().flatten();
             let theirs = sides.filter_map(|side| side.manifest(wanted, live));
@@ -77,139 +82,14 @@ pub fn cause_lookups(
                 .any(|named| matches!(named, Reference::Name(_)) && named != reference(wanted))
         })
     };
-    let agents = !snapshot.agents.complete && needed(Field::Agent, |service| &service.agent);
-    let graphs =
-        !snapshot.context_graphs.complete && needed(Field::ContextGraph, |service| &service.context_graph);
+    let agents = agents && needed(Field::Agent, |service| &service.agent);
+    let graphs = graphs && needed(Field::ContextGraph, |service| &service.context_graph);
     Lookups {
         agents: if agents { Need::All } else { Need::Nothing },
         context_graphs: if graphs { Need::All } else { Need::Nothing },
         versions_of_agents: Default::default(),
         versions_of_context_graphs: Default::default(),
         behavior_sets_of: Default::default(),
-    }
-}
-
-/// The indexed manifests with which one service is compared.
-struct KnownManifests<'a> {
-    base: CommitManifests<'a>,
-    upstream: Option<CommitManifests<'a>>,
-    /// The base, if it is the commit in a tag `origin`.
-    commit: Option<&'a str>,
-}
-
-/// The indexed manifests of all bases of a plan.
-enum BaseManifests<'a> {
-    Every(Box<KnownManifests<'a>>),
-    Origin(&'a OriginBases<'a>, BTreeMap<&'a str, KnownManifests<'a>>),
-}
-
-impl<'a> BaseManifests<'a> {
-    fn new(bases: &'a BaseOf<'a>, snapshot: &'a Snapshot, api: Api) -> Self {
-        let indexed = |side| CommitManifests::new(side, snapshot, api);
-        match bases {
-            BaseOf::Every(bases) => Self::Every(Box::new(KnownManifests {
-                base: indexed(bases.base),
-                upstream: bases.upstream.map(indexed),
-                commit: None,
-            })),
-            BaseOf::Origin(bases) => {
-                let known = bases.commits.iter().map(|(commit, side)| {
-                    let commit = commit.as_str();
-                    let base = indexed(*side);
-                    (commit, KnownManifests { base, upstream: None, commit: Some(commit) })
-                });
-                Self::Origin(bases, known.collect())
-            }
-        }
-    }
-
-    /// Returns the manifests with which a service is compared, or `None` if its base is unknown.
-    fn of(
-        &self,
-        shown: &ServicePlan,
-        live: Option<&LiveService>,
-        policy: &Policy,
-    ) -> Option<&KnownManifests<'a>> {
-        match self {
-            Self::Every(known) => Some(known),
-            Self::Origin(bases, known) => known.get(bases.commit_of(shown, live, policy)?),
-        }
-    }
-}
-
-/// The manifests of a commit, indexed by the live services that they match and by former names.
-struct CommitManifests<'a> {
-    side: Side<'a>,
-    /// The name of the commit's manifest for each live service. The manifests are matched with the present live state.
-    by_live: BTreeMap<ServiceId, ServiceName>,
-    by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
-    /// The services that were made for a manifest of the commit and that no manifest matches. They are left as they are.
-    copies: BTreeSet<ServiceId>,
-    /// The names of all live services.
-    taken: BTreeSet<&'a ServiceName>,
-}
-
-impl<'a> CommitManifests<'a> {
-    fn new(side: Side<'a>, snapshot: &'a Snapshot, api: Api) -> Self {
-        let resolved = resolve::resolve_all(side.desired, snapshot);
-        let identity =
-            identity::match_services(side.desired, &resolved.references, snapshot, side.policy, api);
-        let matched = identity
-            .matches
-            .iter()
-            .filter_map(|matched| Some((matched.live?.id.clone(), matched.wanted.name.clone())));
-        let former = |service: &'a DesiredService| Some((service.lifecycle.renamed_from.as_ref()?, service));
-        let claimed = identity.claimed();
-        let copies = identity.made_for.keys().filter(|id| !claimed.contains(**id));
-        Self {
-            side,
-            copies: copies.map(|id| (*id).clone()).collect(),
-            by_live: matched.collect(),
-            by_former: side.desired.services.values().filter_map(former).collect(),
-            taken: snapshot.services.iter().map(|service| &service.name).collect(),
-        }
-    }
-
-    /// Returns the name that the commit declares for a service that another client has renamed, or `None` if no client has
-    /// renamed it.
-    fn name_before_rename(&self, live: &LiveService) -> Option<&ServiceName> {
-        let declared = self.by_live.get(&live.id)?;
-        (*declared != live.name && is_made_for(&live.tags, declared)).then_some(declared)
-    }
-
-    fn named(&self, name: &ServiceName) -> Option<&'a DesiredService> {
-        self.side.desired.services.get(name)
-    }
-
-    /// Returns the commit's manifest of a service, or `None` if the commit does not declare the service. The service
-    /// may have another name in that commit. `ours` is the manifest that this branch has for the service.
-    fn manifest(&self, ours: &DesiredService, live: &LiveService) -> Option<&'a DesiredService> {
-        if let Some(matched) = self.by_live.get(&live.id) {
-            return self.named(matched);
-        }
-        let from = ours.lifecycle.renamed_from.as_ref();
-        let same = self.named(&ours.name);
-        if let Some(same) = same
-            && same.lifecycle.renamed_from.as_ref() == from
-        {
-            return Some(same);
-        }
-        // A service that is being renamed still belongs to the manifest of its former name.
-        let moves = Some(live).filter(|live| live.name != ours.name && from == Some(&live.name));
-        // If a live service has the manifest's own name, the manifest belongs to that service.
-        let free = |theirs: &&DesiredService| !self.taken.contains(&theirs.name);
-        moves
-            .and_then(|live| self.named(&live.name))
-            .or(same.filter(|same| live.name == same.name || free(same)))
-            .or_else(|| from.and_then(|from| self.named(from)).filter(free))
-            .or_else(|| self.by_former.get(&live.name).copied().filter(free))
-    }
-
-    /// Returns true if a manifest of the commit has this name, or has it in `renamed_from`. `renamed_from` is ignored if
-    /// this branch has a manifest of the same name as the one with `renamed_from`.
-    fn declares(&self, name: &ServiceName, ours: &Desired) -> bool {
-        let former = self.by_former.get(name);
-        self.named(name).is_some() || former.is_some_and(|former| !ours.services.contains_key(&former.name))
     }
 }
 

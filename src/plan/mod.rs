@@ -20,7 +20,8 @@
 //! * [`guardrails`]: the rules that refuse a plan;
 //! * [`build`]: makes a plan with all the modules above;
 //! * [`bases`]: the commits with which the services of a plan are compared;
-//! * [`causes`]: the cause of each change, found by comparing with the manifests of a base commit;
+//! * [`causes`]: the cause of each change, found by comparing with the manifests of a base commit. [`base_manifests`]
+//!   indexes these manifests;
 //! * [`deviation`]: tells services that have drifted from those whose manifest is not applied yet;
 //! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
 //! * [`absence`]: finds plans that could be wrong if the API's list of services lacks a service that exists;
@@ -31,6 +32,7 @@
 
 mod abandonment;
 mod absence;
+mod base_manifests;
 mod bases;
 mod build;
 mod causes;

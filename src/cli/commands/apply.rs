@@ -34,8 +34,7 @@ pub(in crate::cli) struct Apply {
     /// Output format; `json` prints one line for the plan, one for each step and one for the end
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
-    /// Overwrite live values even if they and the manifests were changed at the same time, or if --base shows that this
-    /// branch is behind
+    /// Overwrite live changes and newer commits with which the plan conflicts
     #[arg(long)]
     overwrite_drift: bool,
     /// Append a Markdown summary of the run to FILE, for the page of a CI job
