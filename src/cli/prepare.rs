@@ -47,8 +47,8 @@ pub(super) struct PlanArgs {
     /// Plan only the service NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Find the cause of each change, a commit or a live edit, by the last commit that HEAD shares with REF, such as
-    /// origin/main; without this flag, by the commit that was applied last to each service
+    /// Find the cause of each change by the last commit that HEAD shares with REF, such as origin/main, and not by the
+    /// commit that was applied last
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     pub(super) base: Option<String>,
 }

@@ -32,8 +32,8 @@ pub(in crate::cli) struct DriftCommand {
     /// Compare only the service NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Find the cause of each difference, a commit or a live edit, by the last commit that HEAD shares with REF, such as
-    /// origin/main; without this flag, by the commit that was applied last to each service
+    /// Find the cause of each difference by the last commit that HEAD shares with REF, such as origin/main, and not by
+    /// the commit that was applied last
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     base: Option<String>,
     /// Exit with code 2 also if manifests are not applied yet, but nothing has drifted

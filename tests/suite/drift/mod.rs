@@ -6,6 +6,7 @@ mod environments;
 mod kinds;
 mod metrics;
 mod pending;
+mod pending_kinds;
 mod rules;
 
 use amigops::model::Api;
