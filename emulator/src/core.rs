@@ -30,8 +30,8 @@ impl Core {
         Ok(Self { world, store, classic, platform })
     }
 
-    /// Answers a request by the rules of its API. The rules change a copy of the world. If the copy can be stored, it
-    /// replaces the world. Otherwise, nothing changes, and the answer has status 503.
+    /// Answers a request by the rules of its API. The rules change a copy of the state. If the copy can be stored, it
+    /// replaces the state. Otherwise, nothing changes, and the answer has status 503.
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         let mut next = self.world.clone();
         let answer = if is_platform(&request.path) {
@@ -51,7 +51,8 @@ impl Core {
         }
     }
 
-    /// Changes the world without applying the API's rules, and stores it. If it can't be stored, nothing changes.
+    /// Changes the state without applying the API's rules, and stores it. If the state can't be stored, nothing
+    /// changes.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         let mut next = self.world.clone();
         change(&mut next);

@@ -1,5 +1,4 @@
-//! The emulator without sockets or threads. A function takes a request and returns the answer, by the same rules as the
-//! server.
+//! The emulator without sockets or threads. A function answers requests by the same rules as the server.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;

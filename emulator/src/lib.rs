@@ -1,8 +1,9 @@
 //! An emulator of the Classic API and the Platform API.
 //!
 //! The emulator replaces the vendor's servers in the embedded sandbox, in rehearsals of failures, and in tests. It
-//! implements the vendor's contract independently of the client, and depends on no other package of this workspace. So
-//! if the client misunderstands the contract, the emulator refuses the client's requests.
+//! implements the contract of the vendor's APIs independently of the client code of `amigops`, and depends on no other
+//! package of this Cargo workspace. So if the client code misunderstands the contract, the emulator refuses its
+//! requests.
 //!
 //! ```text
 //!  TCP ─ server ─▶ observer.before ─┬▶ classic (limits, sign-in, rules) ─┬▶ store ─▶ observer.after ─▶ answer
@@ -13,10 +14,10 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `state` | [`World`]: all organizations and workspaces, and the state file. A request works on a cheap copy, and each change of the world is committed in one durable transaction. |
-//! | `api` | shared by both APIs: requests and answers, routing, query parameters, problems, rate limits |
+//! | `state` | [`World`]: all organizations and workspaces, and the state file. A request works on a cheap copy of the state, and the changes of the request are committed in one durable transaction. |
+//! | `api` | shared by both APIs: requests and answers, routing, query parameters, validation errors, rate limits |
 //! | `classic` | paths, limits, sign-in and rules of the Classic API |
-//! | `platform` | the same for the Platform API; the form of a path shows which API a request is for |
+//! | `platform` | paths, limits, keys and rules of the Platform API; the form of a path shows the API of a request |
 //! | `seed` | [`Seed`]: the initial organizations and workspaces |
 //! | `faults` | [`Fault`], [`Schedule`], [`Faults`]: faults, the requests that they apply to, and fault files |
 //! | `core` | the state and the rules of both APIs, without sockets |

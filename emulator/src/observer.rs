@@ -5,8 +5,8 @@ use crate::state::World;
 
 /// A hook that is called for each request. Tests and the command `amigops emulator` implement it.
 pub trait Observer: Send + Sync {
-    /// Called when a request arrives, in the order of arrival, before the API processes it. Returns the fault to
-    /// inject. If it returns `None`, the server's fault rules decide about the fault.
+    /// Called when a request arrives, in the order of arrival and before the API processes the request. Returns the
+    /// fault to inject. If this method returns `None`, the server's fault rules decide whether a fault is injected.
     fn before(&self, _request: &RequestInfo) -> Option<Fault> {
         None
     }

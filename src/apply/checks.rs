@@ -258,8 +258,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Checks that no other user has activated or deactivated a service since the plan was made. Applies only to a service
-/// whose field `active` has the value of the argument `active` in the plan, and succeeds for any other service.
+/// Checks that no other user has activated or deactivated a service since the plan was made. Succeeds without a check
+/// if the service's `active` in the plan differs from the argument `active`.
 fn check_activity_unchanged(
     planned: &LiveService,
     now: &LiveService,

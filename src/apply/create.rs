@@ -7,8 +7,8 @@ use super::context::StepContext;
 use crate::model::{NewService, ServiceId};
 use crate::remote::{ApiError, FailureCause, Listing, WriteApi};
 
-/// The maximum number of times that the request to create a service is sent. It is sent again if its answer is lost and
-/// the new service is not found.
+/// The maximum number of times that the request to create a service is sent. The request is sent again if its answer is
+/// lost and the new service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
 
 impl<A: WriteApi> StepContext<'_, A> {
@@ -64,7 +64,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         Ok(None)
     }
 
-    /// Lists all services, and returns the id of the service that the create request with the lost answer created.
+    /// Lists all services, and returns the id of the service that a create request with a lost answer has created.
     /// Returns `None` if no service can be the result of the request.
     async fn find_created(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
         let created = self.created_ids();

@@ -18,8 +18,8 @@ use super::update::is_applied;
 use crate::model::{Endpoint, LiveService, ServiceUpdate};
 use crate::remote::{FailureCause, Listing, WriteApi};
 
-/// The maximum number of times that a rename or an activation is sent. It is sent again if its answer is lost and the
-/// server did not apply it.
+/// The maximum number of times that a rename or an activation is sent. The request is sent again if its answer is lost
+/// and the server did not apply it.
 const ATTEMPTS: u32 = 3;
 /// The delay before a request is sent for the second time. Later delays are longer.
 const RETRY_DELAY: Duration = Duration::from_millis(500);

@@ -17,12 +17,12 @@ use crate::model::{LiveService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLA
 use crate::plan::ChangeRecord;
 use crate::remote::{ApiError, FailureCause, Reservation, WriteApi};
 
-/// The maximum time from the rename to the activation, or to the end of the undo.
+/// The maximum time from the rename of the old service to the activation of the new one, or to the end of the undo.
 pub(super) const MAX_CUT_OVER_TIME: Duration = Duration::from_secs(180);
 
 /// The delays between retries, in seconds. The last delay is used again for all further retries.
 const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 15, 30];
-/// The minimum time that must be left before the deadline for another retry.
+/// The minimum time that a retry needs. If less time is left before the deadline, there is no further retry.
 const MIN_RETRY_TIME: Duration = Duration::from_secs(1);
 
 /// A cut-over in the plan: the old and the new service, the rename of the old service, and the activation of the new
@@ -113,15 +113,15 @@ impl CutOverAttempt<'_> {
         }
     }
 
-    /// Returns the outcome for a cut-over that can't find out which service has the name, because `error` prevented it
-    /// from reading the services in time.
+    /// Returns the outcome for a cut-over after which it is not known which service has the name. `error` is the reason
+    /// why the services could not be read in time.
     pub(super) fn holder_unknown(&self, error: ApiError) -> UndoOutcome {
         UndoOutcome::HolderUnknown { name: self.plan.old_name.clone(), error: Box::new(error) }
     }
 
-    /// Returns true if the activation can be sent again. This is the case if the new service still exists, the old
-    /// service still has the name that the rename gave it, and at least half of the time is left, so that an undo is
-    /// possible.
+    /// Returns true if the activation can be sent again: the new service still exists, and the old service still has
+    /// the name that the rename gave it. More than half of [`MAX_CUT_OVER_TIME`] must be left, so that there is time
+    /// for an undo.
     pub(super) fn may_activate_again(&self, now: &Services) -> bool {
         let is_renamed = |old: &LiveService| self.name_after_rename().is_none_or(|name| &old.name == name);
         now.get(self.plan.old).is_some_and(is_renamed)

@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::context::StepContext;
 use super::failure::{LiveChange, StepFailure};
-use crate::model::{Api, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES};
+use crate::model::{
+    Api, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, TAG_ORIGIN, TAG_REPLACES,
+};
 use crate::plan::{ChangeRecord, without_date_and_id};
 use crate::remote::WriteApi;
 
@@ -44,7 +46,7 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Marks the duplicates of a new service as abandoned, if the request to create it was sent more than once. An
-    /// earlier request may have been applied too late for the run to find its service before it sent the next request.
+    /// earlier request may have been applied so late that the run did not find the service, and sent the request again.
     pub(super) async fn abandon_duplicates(&self, new: &NewService, id: &ServiceId) {
         let Ok(services) = self.uninterruptible.services_read_twice().await else { return };
         let created = self.created_ids();
@@ -70,8 +72,8 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Checks that no other run activated a service while this run marked it as abandoned. If another run did, the
-    /// service is in use, so this function restores its name and its tag. A service that had a temporary name gets the
-    /// name `final_name`.
+    /// service is in use, so this function restores its name and its tags `replaces` and `origin`. A service that had a temporary
+    /// name gets the name `final_name`.
     ///
     /// # Errors
     ///
@@ -86,8 +88,11 @@ impl<A: WriteApi> StepContext<'_, A> {
         let planned = self.expected.borrow().service(id).cloned();
         let Some(planned) = planned.filter(|planned| now.active && !planned.active) else { return Ok(()) };
         let mut tags = now.tags;
-        if let Some(old) = planned.tags.get(TAG_REPLACES) {
-            tags.insert(TAG_REPLACES.to_owned(), old.clone());
+        // The abandonment has removed the one tag, and marked the other as former.
+        for key in [TAG_REPLACES, TAG_ORIGIN] {
+            if let Some(value) = planned.tags.get(key) {
+                tags.insert(key.to_owned(), value.clone());
+            }
         }
         // If the service had a temporary name, the other run gave it the final one.
         let had_temporary_name = without_date_and_id(&planned.name) != planned.name;

@@ -11,7 +11,7 @@ use crate::remote::StopReason;
 /// The outcome of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StepOutcome {
-    /// The step is done. Contains the id of the service that it created, or to which it moved a name.
+    /// The step is done. Contains the id of the service that the step created, or to which the step moved a name.
     Done(Option<ServiceId>),
     /// The step failed. Contains the reason.
     Failed(StepFailure),

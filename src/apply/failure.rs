@@ -52,8 +52,8 @@ pub enum StepFailure {
     },
 }
 
-/// A difference between the live state of a service and the state that the run expects. The run expects the plan's
-/// snapshot with the run's own changes.
+/// A difference between the live state of a service and the state that the run expects. The expected state is the
+/// plan's snapshot with the run's own changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveChange {
     /// The name that the service should have.

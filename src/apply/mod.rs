@@ -2,8 +2,8 @@
 //!
 //! Steps run in parallel as far as the plan's dependencies allow. A failed step blocks only the steps that depend on
 //! it. The steps of a plan are final: nothing is decided during execution. A step that could undo changes by other
-//! users first reads the services that it acts on. It stops if another user has made such a change since the plan was
-//! made.
+//! users first reads the services that it acts on. The step stops if it would undo a change that another user has made
+//! since the plan was made.
 //!
 //! The files, from the highest level to the lowest. Each file uses only files that are listed after it:
 //!

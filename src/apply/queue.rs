@@ -67,8 +67,8 @@ impl<'a> StepQueue<'a> {
         self.plan.step(id)
     }
 
-    /// Records that a step has ended. `is_done` is true if the step succeeded. Then steps that depend on it may become
-    /// ready.
+    /// Records that a step has ended. `is_done` is true if the step succeeded. In that case, steps that depend on it
+    /// may become ready.
     pub(super) fn finish(&mut self, step: &Step, is_done: bool) {
         if let Some(running) = self.running.get_mut(&endpoint(&step.action, self.api)) {
             *running -= 1;
@@ -88,7 +88,7 @@ impl<'a> StepQueue<'a> {
         ready.into_iter().for_each(|id| self.mark_ready(id));
     }
 
-    /// Returns the ids of all steps that depend on a step, directly or indirectly.
+    /// Returns the ids of all steps that depend on the step with this id, directly or indirectly.
     pub(super) fn blocked_by(&self, id: StepId) -> BTreeSet<StepId> {
         let mut open = vec![id];
         let mut blocked = BTreeSet::new();

@@ -23,7 +23,7 @@ pub(super) fn by_id(services: Vec<LiveService>) -> Services {
 /// Reads services by id. Steps that read at the same time share one request.
 #[derive(Default)]
 pub(super) struct SharedReads {
-    /// The lock of the step that currently reads services for itself and for all waiting steps.
+    /// The lock that a step holds while it reads services for itself and for other waiting steps.
     turn: Mutex<()>,
     waiting: RefCell<Vec<Rc<WaitingRead>>>,
 }

@@ -43,7 +43,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
         }
     }
 
-    /// Executes a step. Returns the id of the service that the step created, or activated in place of another one.
+    /// Executes a step. Returns the id of the service that the step created, or activated in place of another service.
     /// Returns `None` for other steps.
     pub(super) async fn run(&self, step: &Step) -> Result<Option<ServiceId>, StepFailure> {
         // Keep the locks until the effect of the step is part of the expected state.

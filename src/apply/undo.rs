@@ -81,7 +81,7 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     /// Returns which service has the name. Reads the old and the new service first. Lists all active services only if
-    /// these two services do not show it.
+    /// reading these two services is not enough.
     async fn read_name_state(&self, attempt: &CutOverAttempt<'_>) -> Result<NameState, ApiError> {
         let plan = attempt.plan;
         let now = self.read_both(attempt).await?;

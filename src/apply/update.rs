@@ -7,8 +7,8 @@ use crate::model::{LiveService, ServiceId, ServiceUpdate};
 use crate::plan::abandonment;
 use crate::remote::{ApiError, FailureCause, WriteApi};
 
-/// The maximum number of times that a rename is sent. It is sent again if its answer is lost and the service does not
-/// have the new name.
+/// The maximum number of times that a rename is sent. The request is sent again if its answer is lost and the service
+/// does not have the new name.
 const RENAME_ATTEMPTS: u32 = 3;
 /// The delay before the second attempt of a rename. Later delays are longer.
 const RENAME_RETRY_DELAY: Duration = Duration::from_millis(500);

@@ -115,7 +115,7 @@ pub fn resolve_file(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
 ///
 /// # Errors
 ///
-/// Errors if it is the metadata of a directory, a pipe, a socket or a device.
+/// Errors if `about` is the metadata of a directory, a pipe, a socket or a device.
 pub fn check_regular(about: &Metadata) -> Result<(), PathError> {
     if about.is_dir() {
         return Err(PathError::IsDirectory);

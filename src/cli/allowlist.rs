@@ -25,8 +25,8 @@ pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
     })
 }
 
-/// Checks that the loaded environment may receive credentials, and that the variables that it names may contain them.
-/// Reads no credential.
+/// Checks that the hosts of the loaded environment may receive credentials, and that the variables that the environment
+/// names may contain credentials. Reads no credential.
 ///
 /// # Errors
 ///

@@ -28,8 +28,8 @@ pub(super) struct ApplyRecord {
     /// The steps whose last event (`Ended` or `NotStarted`) has been recorded.
     ended: RefCell<BTreeSet<StepId>>,
     end: RefCell<End>,
-    /// The reason why the run could not confirm that the live state matches the plan, or `None` if there is no such
-    /// reason.
+    /// The reason why the run could not confirm that the live state matches the plan. `None` if no such reason was
+    /// recorded.
     reason: Cell<Option<String>>,
 }
 
@@ -72,7 +72,7 @@ impl ApplyRecord {
         self.prepared.get_or_init(|| prepared)
     }
 
-    /// Records the plan and its origin, and returns them.
+    /// Records the plan and its origin (environment, server, time and commit), and returns both.
     pub(super) fn set_plan(&self, plan: Plan, origin: Origin) -> (&Plan, &Origin) {
         let (plan, origin) = self.planned.get_or_init(|| (plan, origin));
         (plan, origin)
@@ -96,8 +96,8 @@ impl ApplyRecord {
     }
 
     /// Records that a signal ended the run immediately, and returns the steps that had not ended. Steps in progress get
-    /// the outcome `Unknown`. For steps that were not started, `cancelled` is recorded: the reason why the run had
-    /// already been cancelled.
+    /// the outcome `Unknown`. Steps that were not started get the outcome `Stopped` with the reason `cancelled`, for
+    /// which the run had been cancelled before the signal.
     pub(super) fn record_abort(&self, plan: &Plan, cancelled: StopReason) -> BTreeSet<StepId> {
         let ended = self.ended.borrow().clone();
         let remaining: BTreeSet<StepId> =
@@ -132,7 +132,8 @@ impl ApplyRecord {
         self.reason.set(Some(reason));
     }
 
-    /// Returns the last line of the JSON output. `cancelled` is the reason why the run was cancelled, if it was.
+    /// Returns the last line of the JSON output. `cancelled` is the reason why the run was cancelled, or `None` if the
+    /// run was not cancelled.
     pub(super) fn conclusion(
         &self,
         result: &Result<Success, Failure>,
@@ -153,8 +154,8 @@ impl ApplyRecord {
         events::conclusion(&self.report.borrow(), &end, error::exit_code(result))
     }
 
-    /// Calls `render` with the data for a summary of the run, and returns the result. `render` must set the verdict and
-    /// the exit code.
+    /// Calls `render` with the data for a summary of the run, and returns the result. The verdict and the exit code in
+    /// the data are placeholders, which `render` must replace.
     pub(super) fn summarize<T>(&self, render: impl FnOnce(Ended<'_>) -> T) -> T {
         let (report, end, environment) = (self.report.borrow(), self.end.borrow(), self.environment.borrow());
         let reason = self.reason.take();

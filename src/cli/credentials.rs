@@ -93,8 +93,8 @@ pub(super) fn read_platform(
 struct MissingSetting {
     /// The name of the setting, such as "API key".
     what: &'static str,
-    /// The part of the message that says which variables are not set. It is `None` if the project file can also contain
-    /// the setting.
+    /// The part of the message that says which variables are not set, or are empty. `None` for a setting that the
+    /// project file can contain, because the hint names its variables.
     unset: Option<String>,
     /// A hint on how the user can set the setting.
     hint: String,

@@ -186,7 +186,7 @@ impl Execution<'_> {
     }
 
     /// Reads the live state and makes a plan again. If all steps are done and something still differs, reads once more
-    /// after a delay. Another run may be cleaning up, or the API may show the changes late.
+    /// after a delay, because another run may be cleaning up, or the API may show the changes late.
     async fn read_back(&self, report: &Report) -> Result<(Snapshot, Plan), Failure> {
         let read = || self.prepared.plan(self.prepared.connection.read());
         let first = read().await;
@@ -278,8 +278,8 @@ fn has_converged(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
     rest.is_empty() || (scope == Scope::ThePlan && !plan_file::repeats_changes(applied, rest))
 }
 
-/// Returns the ids of declared services that are known without another read: the ids in the plan, and the ids of the
-/// active services that its steps returned.
+/// Returns the ids of declared services that are known without another read. These are the ids in the plan, and the ids
+/// that steps returned for active services.
 fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
     let mut ids = plan.ids.clone();
     for step in &plan.steps {

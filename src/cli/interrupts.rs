@@ -1,7 +1,7 @@
 //! Handles Ctrl-C, SIGTERM and `--timeout`.
 //!
 //! Before the first step, a signal or the timeout ends the run at once. After that, the first signal or the timeout
-//! cancels the run: waits end, but requests in flight are completed. One more signal ends the run at once.
+//! cancels the run: the run stops waiting, but completes the requests in flight. One more signal ends the run at once.
 
 use super::apply_record::ApplyRecord;
 use super::context::Context;

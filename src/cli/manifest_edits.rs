@@ -130,7 +130,7 @@ fn write_temporary(file: &NewText, path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Fails if no service has one of the names.
+/// Fails if one of the names belongs to no service.
 pub(super) fn select_services<'a, T>(
     services: &'a BTreeMap<ServiceName, T>,
     names: &[String],

@@ -45,14 +45,14 @@ fn read_proxy(env: &Env) -> Result<Option<ProxyVariable>, Failure> {
 }
 
 /// Returns the name and the value of the first of two variables that is set. Returns `None` if neither is set, or if
-/// that value is empty.
+/// the value of the first one that is set is empty.
 fn first_set<'n>(env: &Env, names: [&'n str; 2]) -> Result<Option<(&'n str, String)>, Failure> {
     let Some(name) = names.into_iter().find(|name| env.is_set(name)) else { return Ok(None) };
     Ok(variable(env, name)?.map(|value| (name, value)))
 }
 
-/// Returns the names of the variables that say where the trusted certificates are, joined by " and ". Returns `None` if
-/// neither variable is set.
+/// Checks the file with trusted certificates, and returns the names of the variables that say where such certificates
+/// are, joined by " and ". Returns `None` if no such variable is set or the system ignores them.
 fn read_certificates(env: &Env) -> Result<Option<String>, Failure> {
     // These systems verify certificates themselves, and ignore the variables.
     if cfg!(any(windows, target_vendor = "apple")) {

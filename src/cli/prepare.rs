@@ -180,8 +180,8 @@ impl Prepared {
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
             touched: None,
             unmanage: BTreeSet::new(),
-            commit: None,
             enforce_guardrails: true,
+            corrects_origins: true,
         };
         Ok(Self { loaded, connection, options, env: context.env.clone(), commit: OnceCell::new(), compared })
     }
@@ -238,15 +238,12 @@ impl Prepared {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let plan = plan::plan(desired, snapshot, policy, options)?;
         // Only a plan with changes writes the commit, and only then is git run.
-        match self.commit().filter(|_| policy.ownership.origin && !plan.is_empty()) {
-            Some(commit) if !commit.ends_with('+') => plan::plan(
-                desired,
-                snapshot,
-                policy,
-                &Options { commit: Some(commit.to_owned()), ..options.clone() },
-            ),
-            _ => Ok(plan),
-        }
+        let writes_commit = policy.ownership.origin && !plan.is_empty();
+        let commit = if writes_commit { self.commit() } else { None };
+        Ok(match commit.filter(|commit| !commit.ends_with('+')) {
+            Some(commit) => plan::with_commit(plan, commit),
+            None => plan,
+        })
     }
 
     /// Returns the id of the commit that is checked out, followed by `+` if files have changed since then or can't be

@@ -223,8 +223,8 @@ pub(super) fn mark_applied(
     }
 }
 
-/// Checks that a saved plan is not just a preview, and that it is for the environment that the user requested. Returns
-/// the project. Sends no requests.
+/// Checks that a saved plan is for the environment that the user requested, and is not just a preview: a plan for which
+/// guardrails were not enforced. Returns the project. Sends no requests.
 ///
 /// # Errors
 ///
@@ -300,7 +300,7 @@ pub(super) fn check_options(
 ///
 /// # Errors
 ///
-/// Returns a refusal that names the old and the new organization.
+/// Returns a refusal that names the API, the organization and the server of the plan, and those of the environment now.
 pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -> Result<(), Failure> {
     let environment = &prepared.loaded.environment.name;
     let Connection { organization, server, .. } = &prepared.connection;
@@ -323,8 +323,8 @@ pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -
 ///
 /// # Errors
 ///
-/// Fails if a request fails. Otherwise returns a refusal, which shows each changed field if the plan is stale, or else
-/// the reason why the plan can't be made.
+/// Fails if a request fails. Returns a refusal if the plan is stale, or if no plan can be made. The refusal shows each
+/// changed field of a stale plan, or the reason why no plan can be made.
 pub(super) async fn plan_again(
     document: &PlanDocument,
     prepared: &Prepared,

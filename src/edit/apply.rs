@@ -97,8 +97,8 @@ fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Op
     }
 }
 
-/// Returns true if `holder` contains other mappings, and all of them are non-empty and in flow style (`{a: 1}`). A new
-/// mapping next to them should have the same style.
+/// Returns true if the values in `holder` include mappings, and these are all non-empty and in flow style (`{a: 1}`). A
+/// new mapping next to them should have the same style.
 fn wants_flow(holder: &Node) -> bool {
     let Value::Map(map) = &holder.value else { return false };
     let mut siblings = map.entries.iter().filter_map(|(_, value)| match &value.value {

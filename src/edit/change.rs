@@ -5,7 +5,8 @@ use serde_json::Value as Json;
 /// One change of one YAML document.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// Sets a key to a value. A key on the path that is missing, or that has no value, becomes a mapping.
+    /// Sets a key to a value. If a key on the way to the value is missing or has no value, the key gets a mapping as
+    /// its value.
     Set {
         /// The keys that lead from the document's root to the changed value.
         path: Vec<String>,

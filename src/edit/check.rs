@@ -101,7 +101,7 @@ fn middle<'a>(text: &'a str, head: &str, tail: &str) -> Option<&'a str> {
 }
 
 /// Returns true if the new text is the old text with one insertion. A comma may also be inserted at an earlier
-/// position, because a flow mapping needs one after its previous member.
+/// position, because a flow mapping needs a comma after the member before the new one.
 fn is_added(before: &str, after: &str) -> bool {
     let (old, new) = (before.as_bytes(), after.as_bytes());
     let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();

@@ -88,7 +88,7 @@ pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, 
     Ok(target)
 }
 
-/// Checks that a value can be changed inside. Returns a refusal if the value has an anchor with aliases, because the
+/// Checks that a part of a value can be changed. Returns a refusal if the value has an anchor with aliases, because the
 /// change would also affect the aliases.
 fn check_not_shared(root: &Node, node: &Node) -> Result<(), Refusal> {
     let Some(anchor) = &node.anchor else { return Ok(()) };

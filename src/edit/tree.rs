@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
         key_end + colon + blanks
     }
 
-    /// Sets the end of a collection: the end of its closing bracket, or the end of its last member if it has no
+    /// Sets the end of a list or mapping: the end of its closing bracket, or the end of its last member if it has no
     /// brackets.
     fn close(&self, node: &mut Node, span: &Span, last: Option<&Node>) {
         let (start, end) = span_of(span);

@@ -19,7 +19,7 @@ pub(super) enum Texts {
 }
 
 /// Splits a change of a mapping into one change for each member that differs. Returns `None` if the old or the new
-/// value is not a mapping, or is an empty one.
+/// value is not a mapping, or is empty.
 pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
     let Change::Set { path, value: Json::Object(members) } = change else { return None };
     let node = path.iter().try_fold(root, |node, key| match &node.value {
@@ -79,8 +79,8 @@ fn is_always_string(text: &str) -> bool {
     !(text.is_empty() || word || number_like || text.starts_with('='))
 }
 
-/// Returns true if a string can be written without quotes. White space at the end of a line and empty lines at the end of
-/// the text need quotes, because many editors remove them.
+/// Returns true if a string can be written without quotes. White space at the end of a line, and empty lines at the end
+/// of the text, need quotes, because many editors remove them.
 fn can_be_natural(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
     let has_trailing_space = body.ends_with('\n') || body.split('\n').any(|line| line != line.trim_end());

@@ -107,8 +107,8 @@ impl<'a> Layers<'a> {
     }
 
     /// Returns true if a value must be written into the environment's overlay. In a project with several environments,
-    /// this is always true. In a project with one environment, it is true if the overlay already has the value, or if a
-    /// parent of the value in the overlay is not a mapping.
+    /// this is always true. In a project with one environment, this is true in two cases: the overlay already has the
+    /// value, or a parent of the value in the overlay is not a mapping.
     fn belongs_in_overlay(&self, path: &[&str]) -> bool {
         let overlay = self.overlay_path(path);
         !self.sole

@@ -103,7 +103,7 @@ pub(super) fn tags(context: &ImportContext<'_>, live: &LiveService) -> Map<Strin
 
 /// Returns the live version sets in the form that manifests use. Returns `None` if there are no version sets besides an
 /// unpinned `release` without model preferences. Also returns `None`, and adds a note, if `guardrails.require_pins`
-/// forbids one of them.
+/// forbids one of the version sets.
 fn version_sets(
     context: &ImportContext<'_>,
     live: &LiveService,
@@ -153,8 +153,8 @@ pub(super) fn pin(pin: Pin) -> Value {
     }
 }
 
-/// Converts one model preference to the form that it has in a manifest. Omits experience controls that manifests can't
-/// declare.
+/// Converts one model preference to the form that it has in a manifest. Omits experience controls (settings of the
+/// model's behavior) that manifests can't declare.
 pub(super) fn preference(one: &LlmPreference) -> Value {
     let mut value = Map::new();
     value.insert("llm_name".to_owned(), json!(one.llm_name));
@@ -244,7 +244,7 @@ pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map
     fields.iter().filter_map(known).collect()
 }
 
-/// Returns true if a manifest may declare `value` for a setting of this kind. The members of an object are checked
+/// Returns true if a manifest can declare `value` for a setting of this kind. The members of an object are checked
 /// separately.
 fn is_declarable(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {

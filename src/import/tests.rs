@@ -239,8 +239,8 @@ impl Project {
         files.into_iter().map(|file| (format!("s/{}", file.name), file.text)).collect()
     }
 
-    /// Checks that a plan of the manifests `texts` only adopts services: it adds the ownership tag, and changes nothing
-    /// else.
+    /// Checks that a plan of the manifests `texts` only writes the tool's own tags: the ownership tag of services that it
+    /// adopts, and the tag `origin` of services that another client has renamed or activated.
     fn expect_adoption(&self, texts: &BTreeMap<String, String>, snapshot: &Snapshot) {
         let loaded = self.load(texts);
         if loaded.desired.services.is_empty() {
@@ -250,12 +250,9 @@ impl Project {
         let plan = plan::plan(&loaded.desired, snapshot, &loaded.project.policy, &options)
             .unwrap_or_else(|error| panic!("{error:#?}\n{texts:#?}"));
         for service in &plan.services {
-            let only_tag =
-                service.changes.values().all(|change| change.path.to_string() == "tags.managed_by");
-            assert!(
-                service.adopted && only_tag && service.steps.len() == 1,
-                "{service:#?}\n{texts:#?}\n{snapshot:#?}"
-            );
+            let tag = if service.adopted { "tags.managed_by" } else { "tags.origin" };
+            let only_tag = service.changes.values().all(|change| change.path.to_string() == tag);
+            assert!(only_tag && service.steps.len() == 1, "{service:#?}\n{texts:#?}\n{snapshot:#?}");
         }
         assert_eq!(plan.steps.len(), plan.services.len(), "{texts:#?}");
     }

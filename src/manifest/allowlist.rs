@@ -1,4 +1,5 @@
-//! The allowlist: the hosts that may receive credentials, and the environment variables that may contain credentials.
+//! The allowlist: the hosts that are allowed to receive credentials, and the environment variables that are allowed to
+//! contain credentials.
 //!
 //! A pull request can change `amigops.yaml`, so that file must not decide where a job's secrets go. The allowlist
 //! comes from the environment of the process, which a pull request can't change.
@@ -21,12 +22,13 @@ const VENDOR_HOSTS: &[&str] = &[
     "api-ca-central-1.amigo.ai",
     "api.platform.amigo.ai",
 ];
-/// Prefixes of names of environment variables. A variable with one of these prefixes may always contain a credential.
+/// Prefixes of names of environment variables. A variable with one of these prefixes is always allowed to contain a
+/// credential.
 const VENDOR_PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
 
 /// The name of the environment variable that lists the allowed hosts.
 pub const HOSTS_VARIABLE: &str = "AMIGOPS_ALLOWED_HOSTS";
-/// The name of the environment variable that lists additional variables that may contain credentials.
+/// The name of the environment variable that lists further variables. These are also allowed to contain credentials.
 pub const CREDENTIALS_VARIABLE: &str = "AMIGOPS_ALLOWED_CREDENTIALS";
 
 /// The values of the environment variables that define the allowlist. `None` means that a variable is not set.
@@ -57,7 +59,8 @@ pub struct AllowlistError {
 /// An allowed host and its allowed port. `None` allows every port.
 type Entry = (Host, Option<u16>);
 
-/// The allowlist: the hosts that may receive credentials, and the environment variables that may contain credentials.
+/// The allowlist: the hosts that are allowed to receive credentials, and the environment variables that are allowed to
+/// contain credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Allowlist {
     /// The hosts in `AMIGOPS_ALLOWED_HOSTS`. If this is `None`, the vendor's hosts and loopback addresses are allowed.
@@ -99,9 +102,9 @@ impl Allowlist {
         address.map(String::as_str)
     }
 
-    /// Checks that the host of a base URL may receive credentials. Otherwise, errors with the entry for
-    /// `AMIGOPS_ALLOWED_HOSTS` that would allow it: the host, and its port unless that is 443. For an invalid URL,
-    /// errors with the URL.
+    /// Checks that the host of a base URL is allowed to receive credentials. Otherwise, errors with the entry that
+    /// would allow the host in `AMIGOPS_ALLOWED_HOSTS`: the host, and its port unless the port is 443. For an invalid
+    /// URL, errors with the URL.
     pub fn check_address(&self, address: &str) -> Result<(), String> {
         let server = url::server(address).map_err(|_| address.to_owned())?;
         let is_listed =
@@ -119,7 +122,7 @@ impl Allowlist {
         }
     }
 
-    /// Returns true if a variable with this name may contain a credential.
+    /// Returns true if a variable with this name is allowed to contain a credential.
     pub fn allows_variable(&self, name: &str) -> bool {
         VENDOR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.variables.contains(name)
     }

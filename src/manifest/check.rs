@@ -12,8 +12,8 @@ use super::tree::shortened;
 use super::variants::Variants;
 use crate::model::{ServiceName, did_you_mean};
 
-/// The maximum number of "did you mean" suggestions in one load. Each suggestion takes time, because it compares a name
-/// with all others.
+/// The maximum number of "did you mean" suggestions in one load. Each suggestion takes time, because it compares an
+/// unknown name with all known names.
 const MAX_SUGGESTIONS: usize = 100;
 
 /// Compares all services with one another, for every environment, and reports problems. If documents are missing

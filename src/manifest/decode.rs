@@ -37,8 +37,8 @@ impl<'a> Fields<'a> {
         Self::open_with(problems, node, shape, |_, _, _| false)
     }
 
-    /// Does the same as [`Self::open`], but calls `special` for each unknown key. If `special` returns true, it has
-    /// already reported the key. Otherwise, this function reports the key.
+    /// Returns the members of a mapping, as [`Self::open`] does. Calls `special` for each unknown key. If `special`
+    /// returns true, it has already reported the key. Otherwise, this function reports the key.
     pub(super) fn open_with(
         problems: &mut DiagnosticCollector,
         node: &'a Node,
@@ -286,8 +286,8 @@ pub(super) fn is_ambiguous(raw: &str) -> bool {
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reports a text without quotes that YAML 1.1 reads as a number or boolean. Where every type is allowed, it is not clear
-/// which one the user means.
+/// Reports a text without quotes that YAML 1.1 reads as a number or boolean. It is for values of any type, where it is
+/// not clear whether the user means a string or the other type.
 fn check_plain_text(problems: &mut DiagnosticCollector, span: Span, text: &str) {
     let Some(what) = yaml_1_1_type(text) else { return };
     let message = format!("`{}` is {what} in YAML 1.1, but a string in YAML 1.2", shortened(text));

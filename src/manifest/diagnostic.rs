@@ -233,7 +233,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Compares two problems by location, severity, code and message, which is the order of reports.
+    /// Compares two problems by location, severity, code and message. Reports list problems in this order.
     pub(super) fn by_place(a: &Self, b: &Self) -> std::cmp::Ordering {
         (&a.location, a.severity, a.code, &a.message).cmp(&(&b.location, b.severity, b.code, &b.message))
     }

@@ -18,7 +18,8 @@ use super::tree::{Node, shortened};
 use super::yaml::MAX_BYTES;
 use crate::checkout::{self, PathError};
 
-/// Decodes a path in `amigops.yaml` to a file that amigops reads. Returns the absolute path, or `None` after an error.
+/// Decodes the path, in `amigops.yaml`, of a file that amigops reads. Returns the absolute path, or `None` after an
+/// error.
 pub(super) fn path_to_read(problems: &mut DiagnosticCollector, root: &Path, node: &Node) -> Option<PathBuf> {
     checked_path(problems, root, node, |path| match checkout::resolve(root, path) {
         // A missing file is reported when it is read.
@@ -27,7 +28,7 @@ pub(super) fn path_to_read(problems: &mut DiagnosticCollector, root: &Path, node
     })
 }
 
-/// Decodes a path in `amigops.yaml` to a file that amigops creates. Returns the absolute path, or `None` after an
+/// Decodes the path, in `amigops.yaml`, of a file that amigops creates. Returns the absolute path, or `None` after an
 /// error. It is an error if a part of the path is a symbolic link.
 pub(super) fn path_to_create(
     problems: &mut DiagnosticCollector,
@@ -264,8 +265,8 @@ fn count_hits(patterns: &mut [Pattern<'_>], name: &str, is_dir: bool) -> bool {
     matched
 }
 
-/// Returns the reason why a directory entry must not be followed, or `None` if it may be followed. Only a link, or the
-/// directory where the search starts (`base`), can lead out of the project.
+/// Returns the reason why a directory entry must not be followed, or `None` if following it is safe. Only a link, or
+/// the directory where the search starts (`base`), can lead out of the project.
 fn find_unsafe_link(root: &Path, entry: &walkdir::DirEntry, base: &Path) -> Option<PathError> {
     if !entry.path_is_symlink() && entry.path() != base {
         return None;

@@ -1,4 +1,4 @@
-//! Checks which HTTP headers `amigops.yaml` may set.
+//! Checks which HTTP headers `amigops.yaml` is allowed to set.
 
 use super::decode;
 
@@ -36,7 +36,7 @@ const OVERRIDES: &[&str] = &[
 ];
 
 /// Words that suggest a credential. A header probably carries a credential if one of these words is a part of its name
-/// between dashes.
+/// between dashes, such as `key` in `x-key-id`.
 const CREDENTIAL_WORDS: &[&str] = &["auth", "bearer", "jwt", "key", "keys", "pass", "session", "signature"];
 
 /// Returns true if a header's name suggests that it carries a credential.

@@ -20,12 +20,12 @@ pub(super) const SHAPE: Shape = Shape {
 };
 pub(super) const SMOKE: Shape =
     Shape { what: "a smoke test", keys: &["version_set", "say", "expect", "gate"], help: "" };
-/// The fields of a service that `lifecycle.ignore` may name as a whole.
+/// The fields of a service that `lifecycle.ignore` can name as a whole.
 const IGNORABLE: &[&str] =
     &["description", "active", "keyterms", "agent", "context_graph", "tags", "version_sets"];
 /// The maximum length of a message in a smoke test on the Platform API, in characters.
 const MAX_TURN: usize = 8_192;
-/// The fields of a version set that `lifecycle.ignore` may name.
+/// The fields of a version set that `lifecycle.ignore` can name.
 const SET_FIELDS: &[&str] = &["agent_version", "context_graph_version", "llm_model_preferences"];
 
 /// Decodes the key `lifecycle`. Returns its value, and the span of `renamed_from` if that is present.

@@ -9,7 +9,7 @@ use globset::{Glob, GlobBuilder, GlobMatcher};
 pub(super) struct ManifestPattern {
     matcher: GlobMatcher,
     /// The parts of the pattern between slashes that name hidden files or directories. `None` stands for a part that is
-    /// not a valid pattern by itself, such as `{.a` in `{.a/x,b/y}.yaml`. It allows every hidden name.
+    /// not a valid pattern by itself, such as `{.a` in `{.a/x,b/y}.yaml`. That part allows every hidden name.
     hidden: Vec<Option<GlobMatcher>>,
 }
 

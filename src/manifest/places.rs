@@ -103,8 +103,8 @@ impl Places {
     }
 
     /// Returns the key of a version set (or of a field of it) in the document or its overlay, even if the key does not
-    /// exist yet. Defaults can't be edited for one service, so [`Layer::Defaults`] gives the key in the document.
-    /// Returns `None` if no document declares the service.
+    /// exist yet. Defaults can't be edited for one service, so the key in the document is returned for
+    /// [`Layer::Defaults`]. Returns `None` if no document declares the service.
     pub fn key_path(&self, service: &ServiceName, path: &[&str], layer: Layer) -> Option<KeyPath> {
         let ServiceLayers { file, document, .. } = self.services.get(service)?;
         let above: &[&str] = match layer {

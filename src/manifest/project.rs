@@ -57,8 +57,8 @@ pub struct Project {
 }
 
 impl Project {
-    /// Returns true if plans for the environment with this name retire orphans. The environment's own value wins over
-    /// the project's.
+    /// Returns true if plans for the environment with this name retire orphans. The environment's own value takes
+    /// precedence over the project's value.
     pub fn prunes(&self, environment: &str) -> bool {
         self.environments.get(environment).and_then(|one| one.prune).unwrap_or(self.prune)
     }

@@ -69,8 +69,8 @@ pub(super) fn yaml_1_1_type(text: &str) -> Option<&'static str> {
     is_yaml_1_1_number(unsigned).then_some("a number")
 }
 
-/// Returns true if YAML 1.1 reads a text without a sign as a number. The digits can be separated by `_`, and `:` separates
-/// the places of a number in base 60.
+/// Returns true if YAML 1.1 reads a text as a number. The text must not begin with a sign. The digits can be separated
+/// by `_`, and `:` separates the places of a number in base 60.
 fn is_yaml_1_1_number(text: &str) -> bool {
     let has = |digits: &str, radix: u32| {
         digits.contains(|c: char| c.is_digit(radix)) && digits.chars().all(|c| c == '_' || c.is_digit(radix))

@@ -7,7 +7,7 @@ use super::collector::Span;
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
-    /// True if the value is a scalar without quotes, block indicator and tag.
+    /// True if the value is a scalar without quotes, without a block indicator (`|` or `>`) and without a tag.
     pub(super) plain: bool,
 }
 
@@ -53,14 +53,14 @@ pub(super) struct Map {
     pub(super) entries: Vec<(Key, Node)>,
 }
 
-/// Compares values only, neither spans nor styles.
+/// Compares only the values of nodes, neither spans nor styles.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
     }
 }
 
-/// Ignores the order of members.
+/// Compares mappings. Ignores the order of their members.
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
         self.entries.len() == other.entries.len()

@@ -69,7 +69,7 @@ impl fmt::Display for Host {
 }
 
 /// Checks a base URL. Accepts `https` URLs with any host, and `http` URLs with a loopback address. Refuses every URL
-/// that the HTTP client could parse differently.
+/// that the HTTP client could parse differently than this check.
 pub(super) fn check(text: &str) -> Result<(), Reason> {
     server(text).map(|_| ())
 }

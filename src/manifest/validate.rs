@@ -46,8 +46,8 @@ impl From<Problems> for Validation {
 /// Errors in `amigops.yaml` are always returned, because they affect every file. A problem in another file is also
 /// returned if it refers to a selected file, as a duplicate name does.
 ///
-/// A host or variable that the allowlist does not allow is only a warning. Another process may allow it, and a
-/// validation sends nothing.
+/// A host or variable that the allowlist does not allow is only a warning. A validation sends nothing, and the
+/// allowlist of a later run may allow it.
 pub fn validate(options: &LoadOptions<'_>, paths: &[PathBuf], allowlist: &Allowlist) -> Validation {
     let mut result = match load::load_with_problems(options) {
         Err(problems) => return problems.into(),

@@ -18,7 +18,8 @@ pub const MAX_BYTES: u64 = 8 * 1024 * 1024;
 const MAX_DEPTH: usize = 64;
 /// The maximum number of values in one file, including those that aliases expand to.
 const MAX_NODES: usize = 1_000_000;
-/// The maximum number of values, and of bytes of text, that anchors and aliases may copy in one file.
+/// The maximum number of values that anchors and aliases can copy in one file. [`MAX_COPIED_BYTES`] limits the size of
+/// their texts.
 const MAX_COPIED_NODES: usize = 100_000;
 const MAX_COPIED_BYTES: usize = 8 * 1024 * 1024;
 /// In a mapping with at least this many keys, duplicates are found with a hash map. In a smaller mapping, they are
@@ -191,8 +192,8 @@ impl<'input> Builder<'input, '_> {
         Ok(())
     }
 
-    /// Adds the size of a value that an anchor or alias copies to the total. Errors if the total is too large, so that
-    /// a small file can't expand to a huge tree.
+    /// Adds the size of a value to the total size of the values that anchors and aliases copy. Errors if the total is
+    /// too large, so that a small file can't expand to a huge tree.
     fn charge(&mut self, span: Span, weight: Weight) -> Step<()> {
         self.copied.nodes += weight.nodes;
         self.copied.bytes += weight.bytes;
@@ -236,8 +237,8 @@ impl<'input> Builder<'input, '_> {
     }
 
     /// Reads a list or mapping with the function `read`. If the list or mapping has brackets or braces, the span of the
-    /// opening one is in `open` until the closing one is read. After an error, the span stays in `open`, so that the
-    /// error can point to it.
+    /// opening bracket or brace is in `open` until the closing bracket or brace is read. After an error, the span stays
+    /// in `open`, so that the error can point to it.
     fn within(
         &mut self,
         style: StructureStyle,
@@ -283,8 +284,8 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// Returns the value of a scalar whose tag names a type. If the text is not of that type, reports it and returns some
-    /// value of the type, so that the value causes no other problem.
+    /// Returns the value of a scalar whose tag names a type. If the text is not of that type, reports the text and
+    /// returns some value of the type, so that the value causes no other problem.
     fn tagged(&mut self, text: &str, tag: &str, span: Span) -> Value {
         let value = resolve(text);
         let fits = match &value {

@@ -116,7 +116,7 @@ impl Api {
         }
     }
 
-    /// Returns true if the API has dynamic behavior sets.
+    /// Returns true if the API has behavior sets, which apply behaviors to a list of services.
     pub fn has_behavior_sets(self) -> bool {
         match self {
             Self::Classic => true,

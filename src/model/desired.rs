@@ -59,14 +59,14 @@ pub struct DesiredPreference {
     /// model changes.
     pub params: Option<Map<String, Value>>,
     /// The experience controls, which are settings of the model's behavior (Platform only). They are a merge patch that
-    /// is applied to the live controls. If absent, the live controls stay. If null, they are all removed. If the model
-    /// changes, the live controls are dropped first.
+    /// is applied to the live controls. If absent, the live controls stay. If null, all live controls are removed. If
+    /// the model changes, the live controls are dropped first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experience_controls: Option<Option<Map<String, Value>>>,
 }
 
-/// A version set as a manifest declares it. If a field is absent, an existing version set keeps its live value. In a
-/// new version set, an absent version is `latest`.
+/// A version set as a manifest declares it. If a field is absent, an existing version set keeps the field's live value.
+/// In a new version set, an absent version is `latest`.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct DesiredVersionSet {
     /// The version of the agent that conversations use.

@@ -76,7 +76,7 @@ text_newtype!(
     ContextGraphId
 );
 text_newtype!(
-    /// The id of a dynamic behavior set.
+    /// The id of a behavior set.
     BehaviorSetId
 );
 text_newtype!(

@@ -42,7 +42,7 @@ pub struct LiveService {
     pub updated_at: Option<String>,
 }
 
-/// A dynamic behavior set and the services it is applied to.
+/// A behavior set and the services that it is applied to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BehaviorSet {
     /// The behavior set's id.
@@ -93,10 +93,10 @@ pub struct Lookups {
     /// The context graphs that must be read.
     pub context_graphs: Need<ContextGraphId>,
     /// The agents whose newest version must be read to check a pin, because the server's list of agents did not contain
-    /// it.
+    /// the version.
     pub versions_of_agents: BTreeSet<AgentId>,
     /// The context graphs whose newest version must be read to check a pin, because the server's list of context graphs
-    /// did not contain it.
+    /// did not contain the version.
     pub versions_of_context_graphs: BTreeSet<ContextGraphId>,
     /// The services whose behavior sets must be read, because the plan replaces these services.
     pub behavior_sets_of: BTreeSet<ServiceId>,

@@ -14,7 +14,8 @@ const SHORTEST_PART: usize = 6;
 /// The character that reports write where they shorten a text.
 const CUT: char = '…';
 
-/// The secrets that no output may show: credentials and tokens. `Debug` does not show them either.
+/// The secrets that must not appear in any output: credentials and tokens. The `Debug` output does not contain them,
+/// either.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// The secrets, longest first, because one secret may contain another.

@@ -45,13 +45,13 @@ pub struct OriginTag {
 }
 
 impl OriginTag {
-    /// Reads the `origin` tag of a service. Returns `None` if there is no such tag, or if its value has another form: then
-    /// the tag is the user's.
+    /// Reads the `origin` tag of a service. Returns `None` if the service has no tag `origin`, or if the tag's value
+    /// does not have the format that amigops writes.
     pub fn of(tags: &BTreeMap<String, Option<String>>) -> Option<Self> {
         Self::parse(tags.get(TAG_ORIGIN)?.as_deref()?)
     }
 
-    /// Reads the value of a tag. Returns `None` if it has another form.
+    /// Parses the value of an `origin` tag. Returns `None` if the value does not have the format that amigops writes.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.trim().split(' ');
         let (name, commit) = (words.next()?, words.next()?);

@@ -23,8 +23,8 @@ pub struct Ownership {
     pub tag: String,
     /// The value of the ownership tag on services that this project owns.
     pub value: String,
-    /// True if `amigops.yaml` sets the value. If several projects use the default value, they can't distinguish their
-    /// own services from those of the other projects.
+    /// True if `amigops.yaml` sets the value. If several projects use the default value, a project can't distinguish
+    /// its own services from those of the other projects.
     pub is_written: bool,
     /// True if amigops writes the tag `origin` to owned services, and identifies services by it.
     pub origin: bool,
@@ -115,14 +115,14 @@ impl FromStr for MaxRemovals {
     }
 }
 
-/// The limits that a plan may only exceed with an explicit flag.
+/// The limits that a plan can exceed only with an explicit flag.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Guardrails {
     /// The maximum number of removals in one plan.
     pub max_removals: Option<MaxRemovals>,
     /// The version sets that must have pinned versions, not `latest`.
     pub require_pins: BTreeSet<VersionSetName>,
-    /// The services that may be changed, but not removed or replaced.
+    /// The services that a plan must not remove or replace. A plan can still change them.
     pub protected: BTreeSet<ServiceName>,
 }
 
@@ -174,7 +174,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Returns true if manifests don't manage this version set: `edge`, or one that matches a pattern.
+    /// Returns true if manifests don't manage this version set: it is `edge`, or its name matches one of
+    /// [`Self::unmanaged_version_sets`].
     pub fn is_unmanaged(&self, name: &VersionSetName) -> bool {
         name.is_edge() || self.unmanaged_version_sets.matches(name)
     }

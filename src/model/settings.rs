@@ -89,7 +89,7 @@ const NUMBER: Kind = Kind::Number { min: f64::MIN, max: f64::MAX };
 const TEXT: Kind = Kind::Text { min: 0, max: usize::MAX };
 const FREE: Kind = Kind::Map { of: &Kind::Any, most: usize::MAX };
 
-/// Creates the description of a field that may be null. If the field is null, the workspace's setting applies.
+/// Creates the description of a field that can be null. If the field is null, the workspace's setting applies.
 const fn optional(name: &'static str, kind: Kind, about: &'static str) -> SettingField {
     SettingField { name, kind, nullable: true, required: false, default: Default::Nothing, about }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "PinText", into = "PinText")]
 pub enum Pin {
-    /// The version that is the newest one when a conversation starts (`null` in the API).
+    /// The newest version at the time when a conversation starts (`null` in the API).
     Latest,
     /// A fixed version number, which is 1 or more.
     Number(u32),
@@ -68,7 +68,8 @@ pub struct LlmPreference {
     /// here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
-    /// The experience controls ([`super::settings::EXPERIENCE_CONTROLS`]), without null values. Empty on Classic.
+    /// The experience controls, which are settings of the model's behavior ([`super::settings::EXPERIENCE_CONTROLS`]),
+    /// without null values. Empty on Classic.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub experience_controls: Map<String, Value>,
     /// The other fields that the server returned. They are sent back whenever the version set is written.

@@ -17,7 +17,7 @@ pub struct NewService {
     pub name: ServiceName,
     /// The service's description. On Classic, it must not be empty.
     pub description: String,
-    /// True if the service starts active.
+    /// True if the service is active as soon as it is created.
     pub active: bool,
     /// The id of the agent that the service uses.
     pub agent: AgentId,
@@ -71,8 +71,8 @@ pub struct ServiceUpdate {
 }
 
 impl ServiceUpdate {
-    /// Returns true if the update changes nothing. The pattern below has no `..`, so that the compiler reports a new
-    /// field that is not handled here.
+    /// Returns true if the update changes nothing. The function names every field in a pattern without `..`, so that
+    /// the compiler reports a new field that the function does not handle.
     pub fn is_empty(&self) -> bool {
         let Self { name, description, active, tags, keyterms, agent, context_graph, version_sets, settings } =
             self;

@@ -51,8 +51,9 @@ pub(super) fn abandon(draft: &mut Draft<'_>, wanted: &DesiredService, service: &
     }
 }
 
-/// Abandons the unfinished replacements of an old service that this plan replaces or deletes for another manifest.
-/// Otherwise the new services of these replacements would stay until the next run abandons them.
+/// Abandons the new service of each unfinished replacement that can no longer be completed. This is the case if this
+/// plan replaces or deletes the old service. It is also the case if the old service is gone and the manifest matches
+/// another service. Otherwise the new service would stay until the next run abandons it.
 pub(super) fn abandon_overtaken(draft: &mut Draft<'_>, desired: &Desired, matches: &[ServiceMatch<'_>]) {
     let mut known: BTreeSet<&ServiceId> =
         matches.iter().flat_map(ServiceMatch::services).map(|service| &service.id).collect();

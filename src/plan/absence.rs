@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::types::{Action, Plan, PlanError, ProblemKind, ServiceKind, Step, Target};
 use crate::model::{Desired, ServiceId, ServiceName, Snapshot};
 
-/// Returns true if a plan, or the refusal to make one, depends on services that are absent from the snapshot.
+/// Returns true if a plan, or the refusal to make one, could be wrong because the snapshot lacks a service that exists.
 ///
-/// A plan depends on absent services if it creates, replaces, adopts, retires, renames, activates or abandons a
-/// service. The same is true if it changes an inactive service, because an active service may have the same name. Such
-/// a plan needs a second reading of the list.
+/// A plan could be wrong if it creates, replaces, adopts, retires, renames, activates or abandons a service. The same
+/// is true if it changes an inactive service, because an active service may have the same name. Such a plan needs a
+/// second reading of the list.
 pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot) -> bool {
     let plan = match planned {
         Ok(plan) => plan,
@@ -42,9 +42,9 @@ pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapsho
         || !plan.steps.iter().all(changes_in_place)
 }
 
-/// Returns true if the ids of the declared services, or the refusal to return them, depend on services that are absent
-/// from the snapshot. This is the case if a declared service has no id, or if the service with its id is inactive or
-/// has another name.
+/// Returns true if the ids of the declared services, or the refusal to return them, could be wrong because the snapshot
+/// lacks a service that exists. This is the case if a declared service has no id, or if its id belongs to a live
+/// service that is inactive or has another name.
 pub fn ids_depend_on_absence(
     desired: &Desired,
     ids: Result<&BTreeMap<ServiceName, ServiceId>, &PlanError>,

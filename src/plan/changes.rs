@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::model::VersionSetName;
 
-/// The changes to one service, or the changes that one step makes. In documents, they are stored as a list of
+/// The changes to one service, or the changes that one step makes. Plan files store them as a list of
 /// [`super::ChangeRecord`]s.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceChanges {

@@ -36,7 +36,8 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
 }
 
 /// Returns the conflicts of one service. Each changed value is listed once. If no changed value is a conflict, the
-/// service as a whole may be one. Then the only entry has `None` instead of a value.
+/// creation, replacement or retirement of the service can be a conflict. Then the only entry has `None` instead of a
+/// value.
 pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<ChangedValue<'a>>, Cause)> {
     let mut found = Vec::new();
     // If a service is created or retired, its values are not listed one by one.

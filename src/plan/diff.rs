@@ -152,7 +152,8 @@ fn tags(
     policy: &Policy,
 ) -> BTreeMap<String, Option<String>> {
     let own = |key: &str| policy.ownership.is_own_tag(key);
-    let live = || base.into_iter().flat_map(|live| &live.tags).filter(|(key, _)| !own(key));
+    // A tag `origin` that amigops has written is not the user's, even if the project does without it now.
+    let live = || base.into_iter().flat_map(|live| without_origin(&live.tags)).filter(|(key, _)| !own(key));
     let ignored: BTreeSet<&str> = wanted
         .lifecycle
         .ignore

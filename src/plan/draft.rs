@@ -81,7 +81,7 @@ pub(super) struct Draft<'a> {
     /// The version sets that the old service of a replacement has and the new service does not get. Each is paired with
     /// the service's name.
     pub(super) dropped_version_sets: BTreeSet<(ServiceName, VersionSetName)>,
-    /// The services that were made for a declared name, each with that name.
+    /// The services whose tag `origin` says that they were made for a declared name, each with that name.
     pub(super) made_for: BTreeMap<&'a ServiceId, &'a ServiceName>,
     /// The former services of manifests, each with the way in which its manifest retires it.
     pub(super) former_services: BTreeMap<&'a ServiceId, Retire>,

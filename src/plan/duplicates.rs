@@ -30,13 +30,13 @@ pub(super) fn check(matcher: &Matcher<'_>) -> Vec<Problem> {
             let mut found = candidates(matcher, &wanted.name);
             let other = live.filter(|live| found.iter().all(|known| known.id != live.id));
             found.extend(other);
-            problems.push(several_problem(wanted, &wanted.name, &found));
+            problems.push(several_problem(matcher, wanted, &wanted.name, &found));
         }
         let from = wanted.lifecycle.renamed_from.as_ref().filter(|from| **from != wanted.name);
         if let Some(from) = from.filter(|from| live.is_some_and(|live| live.name == **from)) {
             let found = active(matcher, from);
             if found.len() > 1 {
-                problems.push(several_problem(wanted, from, &found));
+                problems.push(several_problem(matcher, wanted, from, &found));
             }
         }
     }
@@ -114,7 +114,12 @@ fn has_other_candidate(matcher: &Matcher<'_>, wanted: &DesiredService, live: Opt
 }
 
 /// Returns the problem that a manifest could mean several services.
-fn several_problem(wanted: &DesiredService, name: &ServiceName, found: &[&LiveService]) -> Problem {
+fn several_problem(
+    matcher: &Matcher<'_>,
+    wanted: &DesiredService,
+    name: &ServiceName,
+    found: &[&LiveService],
+) -> Problem {
     if found.iter().all(|service| service.active && service.name == *name) {
         let help =
             "deactivate or rename all but one of them, so that it is clear which one the manifest means";
@@ -128,9 +133,30 @@ fn several_problem(wanted: &DesiredService, name: &ServiceName, found: &[&LiveSe
              finished, or rename the service that the manifest does not mean",
             renaming.name
         ),
-        None => "rename the service that the manifest does not mean".to_owned(),
+        None => match found.iter().find(|service| service.name == *name) {
+            Some(holder) if found.len() == 2 => format!(
+                "another client has renamed the service of this manifest, and now `{}` ({}) has its name: rename or \
+                 deactivate that one, or remove the tag `origin` from the service that the manifest does not mean",
+                holder.name, holder.id
+            ),
+            _ => "rename the service that the manifest does not mean".to_owned(),
+        },
     };
-    problem(wanted, name, "services match the name", found, &help)
+    let mut described: Vec<String> = found.iter().map(|service| described(matcher, service)).collect();
+    described.sort_unstable();
+    let message = format!("{} services match the name `{name}`: {}", found.len(), described.join(", "));
+    Problem { message, ..problem(wanted, name, "", found, &help) }
+}
+
+/// Returns the id of a service, with its name and the reason why it could be meant.
+fn described(matcher: &Matcher<'_>, service: &LiveService) -> String {
+    let owner = match (matcher.owns(service), matcher.policy.ownership.other_owner(&service.tags)) {
+        (true, _) => "owned by this project".to_owned(),
+        (false, Some(other)) => format!("owned by `{other}`"),
+        (false, None) => "not owned".to_owned(),
+    };
+    let state = if service.active { "" } else { ", inactive" };
+    format!("{} (`{}`, {owner}{state})", service.id, service.name)
 }
 
 /// Returns the problem that several owned inactive services have the name of a manifest.

@@ -95,7 +95,8 @@ fn requests_of(action: &Action, api: Api) -> Vec<(Endpoint, usize)> {
     }
 }
 
-/// Returns true if the services are listed after this step, to find duplicates that another run has created.
+/// Returns true if an apply reads the list of services after this step, to find duplicates that another run has
+/// created.
 fn checks_for_duplicates(step: &Step) -> bool {
     matches!(&step.action, Action::Create(new) if !new.active && !new.tags.contains_key(TAG_REPLACES))
 }

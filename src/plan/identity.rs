@@ -142,11 +142,34 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
             Err(candidates) => Err(duplicates::inactive_problem(wanted, &candidates)),
         };
         match found {
-            Ok(live) => matcher.set_match(wanted, live),
+            Ok(live) => {
+                if live.is_none() {
+                    note_name_of_another(matcher, wanted);
+                }
+                matcher.set_match(wanted, live);
+            }
             Err(problem) => problems.push(problem),
         }
     }
     problems
+}
+
+/// Adds a note if the service of a manifest is created although an active service has the name. According to its tag
+/// `origin`, that service belongs to another manifest, which gives it its former name back.
+fn note_name_of_another(matcher: &mut Matcher<'_>, wanted: &DesiredService) {
+    let named = matcher.by_name.get(&wanted.name).into_iter().flatten();
+    let holder =
+        named.copied().find(|service| service.active && matcher.belongs_to_another(service, &wanted.name));
+    let Some((holder, owner)) = holder.and_then(|holder| Some((holder, matcher.manifest_of(holder)?))) else {
+        return;
+    };
+    let message = format!(
+        "a new service is created, and the service that has this name now ({}) becomes `{owner}` again, because it was \
+         made for that name; if it is this service, apply this manifest before you declare `{owner}`",
+        holder.id,
+        owner = owner.name
+    );
+    matcher.findings.push(Finding::note(wanted.name.clone(), message));
 }
 
 /// Adds a note if a manifest has a live service with its own name, and its `renamed_from` names another one.

@@ -39,6 +39,7 @@ mod causes;
 mod changes;
 mod checks;
 mod conflicts;
+mod copies;
 mod creation;
 mod deviation;
 mod diff;
@@ -89,6 +90,7 @@ pub use deviation::Deviation;
 pub use diff::differences;
 pub use lookups::lookups;
 pub use names::{is_leftover, without_date_and_id};
+pub use origins::with_commit;
 pub use records::ChangeRecord;
 pub use step_reads::StepReads;
 pub use types::{

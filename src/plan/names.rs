@@ -1,6 +1,6 @@
 //! Makes and recognizes the names that the tool gives to services, such as `Health Coach (replaced 2026-11-22 4d1a9e)`.
-//! Each name ends with the first characters of an id: the id of the service itself, or of its old service. So a run can
-//! distinguish these names from names that users gave.
+//! Each name ends with the first characters of an id: the id of the service itself or, in the name `… (replacing …)`,
+//! the id of the service that it will replace. So a run can distinguish these names from names that users gave.
 
 use crate::model::{LiveService, ServiceId, ServiceName, TAG_REPLACES};
 
@@ -81,8 +81,8 @@ pub(super) fn has_abandoned_name(service: &LiveService) -> bool {
         .is_some_and(|(_, words)| words.len() == 2 && words[0] == "abandoned")
 }
 
-/// Returns true if a replacement or a rename has left the service in a state that no manifest declares. Then the
-/// service has a name that the tool gave, or is an inactive new service.
+/// Returns true if a replacement or a rename has left the service in a state that no manifest declares: it has a name
+/// that the tool gave, or is the inactive new service of a replacement.
 pub fn is_leftover(service: &LiveService) -> bool {
     // The new service of a replacement has a name with the id of its old service, or already has its final name. So it
     // is recognized by its tag instead of its name.

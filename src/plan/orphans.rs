@@ -14,11 +14,10 @@ use super::abandonment::abandonment;
 use super::changes::{Field, FieldChange, ServiceChanges};
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
+use super::origin_index::is_made_for;
 use super::types::{Action, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
-use super::{guardrails, names, steps};
-use crate::model::{
-    Desired, DesiredService, LiveService, OriginTag, Retire, ServiceId, ServiceName, TAG_REPLACES,
-};
+use super::{copies, guardrails, names, steps};
+use crate::model::{Desired, DesiredService, LiveService, Retire, ServiceId, ServiceName, TAG_REPLACES};
 
 /// The live services that belong to no manifest and that the plan does not change.
 #[derive(Default)]
@@ -47,7 +46,7 @@ pub(super) fn plan_unmatched(
         .filter(|service| !known.contains(&service.id) && !desired.services.contains_key(&service.name))
         .collect();
     rest.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    let copies = find_copies(draft, matches, &known);
+    let copies = copies::leave_copies(draft, matches, &known);
     for service in rest.into_iter().filter(|service| !copies.contains(&service.id)) {
         let entry = (service.name.clone(), service.id.clone());
         match (draft.policy.ownership.owns(&service.tags), service.active) {
@@ -61,31 +60,6 @@ pub(super) fn plan_unmatched(
         }
     }
     unmatched
-}
-
-/// Returns the services that were made for a declared name, but are not the service of that manifest. Adds a note for
-/// each active one.
-///
-/// Another client has copied them with all their tags. They are neither orphans nor retired.
-fn find_copies<'a>(
-    draft: &mut Draft<'a>,
-    matches: &[ServiceMatch<'_>],
-    known: &BTreeSet<&ServiceId>,
-) -> BTreeSet<&'a ServiceId> {
-    let matched: BTreeSet<&ServiceName> = matches.iter().map(|matched| &matched.wanted.name).collect();
-    let made_for = std::mem::take(&mut draft.made_for);
-    let copies: Vec<_> = made_for.into_iter().filter(|(id, _)| !known.contains(*id)).collect();
-    for (id, name) in copies.iter().filter(|(_, name)| matched.contains(name) && draft.options.plans(name)) {
-        if let Some(copy) = draft.live(id).filter(|copy| copy.active) {
-            let message = format!(
-                "`{}` ({id}) is probably a copy of this service that another client made with all its tags; it is left \
-                 as it is. Remove its tag `{}` to end this note, or its tag `origin` to make it an orphan",
-                copy.name, draft.policy.ownership.tag
-            );
-            draft.findings.push(Finding::note((*name).clone(), message));
-        }
-    }
-    copies.into_iter().map(|(id, _)| id).collect()
 }
 
 /// Adds the step that retires an orphan.
@@ -182,9 +156,9 @@ fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
 /// new service, and the orphan would stay or be retired. A service is reported only if exactly one orphan has the same
 /// agent and context graph.
 ///
-/// If the orphan has a tag `origin`, another manifest declared it, so the report is a note. Otherwise another client may
-/// have renamed the service, so that two active services would do the same. Then the plan is refused, unless
-/// `--create NAME` allows it.
+/// If the tag `origin` of the orphan stores the orphan's own name, no other client has renamed it, so the report is a
+/// note. Otherwise another client may have renamed the service, so that two active services would do the same. Then the
+/// plan is refused, unless `--create NAME` allows it.
 pub(super) fn check_possible_renames(
     draft: &mut Draft<'_>,
     desired: &Desired,
@@ -226,7 +200,8 @@ fn report_possible_rename(
     is_retired: bool,
 ) {
     let renamed_from = format!("lifecycle: {{renamed_from: {}}}", quote_for_yaml(old.name.as_str()));
-    if OriginTag::of(&old.tags).is_some() || draft.options.create.contains(&wanted.name) {
+    let is_another = draft.policy.ownership.origin && is_made_for(&old.tags, &old.name);
+    if is_another || draft.options.create.contains(&wanted.name) {
         let retired = if is_retired { ", which this plan retires," } else { "" };
         let message = format!(
             "if this is `{}`{retired} under a new name, write `{renamed_from}` to keep its id",

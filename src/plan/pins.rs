@@ -130,8 +130,8 @@ fn check_targets_have_versions(draft: &Draft<'_>) -> Vec<Problem> {
 
 /// Refuses a new service if a version set that `guardrails.require_pins` names would be unpinned.
 ///
-/// A version set that no manifest declares is created unpinned. But a replacement copies the version sets of the old
-/// service, and a copy may be unpinned.
+/// A version set that a replacement copies from the old service may stay unpinned, unless the manifest declares it with
+/// `latest`.
 pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     let is_copied =
         |name: &VersionSetName| matched.live.is_some_and(|live| live.version_sets.contains_key(name));
@@ -169,8 +169,8 @@ fn is_unpinned(set: &VersionSet) -> bool {
 }
 
 /// Copies the pins that the manifest does not declare when the agent or context graph changes. If the new agent or
-/// context graph does not have the pinned version, the version set becomes unpinned. Adds a note in both cases, and a
-/// refusal if `guardrails.require_pins` forbids the unpinned version set.
+/// context graph does not have the pinned version, the version set becomes unpinned. Adds a note about each pin that
+/// was copied or removed, and a refusal if `guardrails.require_pins` forbids the unpinned version set.
 pub(super) fn carry_pins(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -228,8 +228,8 @@ fn has_version(latest: LatestVersion, number: u32) -> bool {
 }
 
 /// Reports a deprecated agent or context graph of a service that will be active, unless the service is already active
-/// with the same agent and context graph. For a live service this is a problem, because it can't be activated. For a
-/// new service it is only a note.
+/// with the same agent and context graph. The report is a problem if the service exists, because the API would refuse
+/// to activate it. For a new service, the report is only a note.
 pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     let was_active = matched.live.is_some_and(|live| {
         live.active && live.agent == content.agent && live.context_graph == content.context_graph

@@ -161,7 +161,7 @@ fn names(path: &str) -> Vec<String> {
     path.split('.').map(str::to_owned).collect()
 }
 
-/// A note for the reader of the plan. It does not refuse the plan.
+/// A note for the reader of the plan. If an apply would be refused, the text of the note says so.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FindingRecord {

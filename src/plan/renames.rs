@@ -34,11 +34,11 @@ impl<'a> Matcher<'a> {
         (is_distinct || !self.replacing.contains(from)).then_some(source)
     }
 
-    /// Matches manifests whose name is free with the services in their `renamed_from`.
+    /// For each unmatched manifest whose name is free, matches the service that `renamed_from` names.
     ///
-    /// If another manifest declares the present name of such a service, that other manifest must in turn match a
-    /// different service. If it can't, it keeps the service, and a new service is created for the first manifest. This
-    /// also applies after an interrupted run.
+    /// If another manifest declares the present name of that service, the other manifest must in turn match a different
+    /// service. If no other service fits, the other manifest keeps its service, and a new service is created for the
+    /// first manifest. This also applies after an interrupted run.
     pub(super) fn match_renames_to_free_names(&mut self) {
         let heads: Vec<_> = self
             .unmatched()

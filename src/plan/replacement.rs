@@ -1,15 +1,15 @@
 //! Replacement: if the agent or the context graph changes, a new service takes the place of the old one.
 //!
-//! If the manifest asks for an active service, at least one of the two services is active at every moment. Only for the
-//! duration of one request, no active service has the name.
+//! If the manifest asks for an active service, the old or the new service is active at every moment. During a single
+//! request, no active service has the name.
 //!
 //! The new service is created as inactive, with the old service's id in a tag, and then completed. After that, the old
 //! service is renamed, the new one is activated, and the old one is retired. If a replacement is unfinished, the next
 //! run plans only the steps that are missing.
 //!
 //! On an API where an inactive service may block its name, the new service is created with a temporary name. It gets
-//! its final name in the request that activates it. So even on such an API, only one request passes between the rename
-//! of the old service and the activation of the new one.
+//! its final name in the request that activates it. So even on such an API, the request that activates the new service
+//! directly follows the rename of the old service.
 
 use std::collections::BTreeSet;
 
@@ -226,9 +226,10 @@ struct HandOver {
     new: Target,
     /// True if the cut-over activates the new service. If not, the new service only gets the name.
     activates: bool,
-    /// True if the new service has a temporary name. Then the cut-over also gives it its final name.
+    /// True if the new service has a temporary name. Then the cut-over also gives the new service its final name.
     takes_name: bool,
-    /// The index of the first step that prepares the new service. The cut-over waits for all steps from there on.
+    /// The index of the first step that prepares the new service. The cut-over waits for this step and for all steps
+    /// between this step and the cut-over.
     first: usize,
 }
 

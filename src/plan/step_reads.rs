@@ -105,8 +105,8 @@ fn renamed(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Returns true if an update renames, activates or deactivates a service, or writes values that another user may have
-/// changed. Such values are its tags, agent, context graph and version sets.
+/// Returns true if an update renames, activates or deactivates a service, or writes the service's tags, agent, context
+/// graph or version sets. Another user may have changed these values since the plan was made.
 fn affects_others(update: &ServiceUpdate) -> bool {
     let ServiceUpdate {
         name,

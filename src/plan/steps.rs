@@ -70,11 +70,11 @@ pub(super) fn update(
     live: &LiveService,
     content: &Content,
 ) -> Option<DraftStep> {
-    let (mut update, changes) = diff::fields(content, live);
+    let (mut update, mut changes) = diff::fields(content, live);
+    origins::add_to_update(draft, &mut update, &mut changes, live, content);
     if update.is_empty() {
         return None;
     }
-    origins::add_to_update(&mut update, live, content);
     let risk = match (&update.active, &update.name, &update.agent, &update.context_graph) {
         (Some(false), ..) => Risk::Destructive,
         (Some(true), ..) | (_, Some(_), ..) | (_, _, Some(_), _) | (_, _, _, Some(_)) => Risk::Disruptive,

@@ -19,8 +19,6 @@ pub struct Options {
     pub api: Api,
     /// Today's date, such as `2026-11-22`. It becomes part of a replaced service's name.
     pub today: String,
-    /// The commit that holds exactly the manifests of the plan, for the tag `origin`. `None` if there is no such commit.
-    pub commit: Option<String>,
     /// True if the plan retires orphans.
     pub prune: bool,
     /// The ownership value of another project whose services are taken over, if any.
@@ -43,6 +41,9 @@ pub struct Options {
     pub limited: bool,
     /// True if guardrails can refuse the plan. If false, each refusal becomes a finding, as in the command `drift`.
     pub enforce_guardrails: bool,
+    /// True if a tag `origin` that identifies its service in the wrong way is a reason to write the tag. False in the
+    /// command `drift`, because such a tag is no difference from the manifests.
+    pub corrects_origins: bool,
 }
 
 impl Options {
@@ -247,7 +248,7 @@ pub struct ServicePlan {
     /// The id of the live service, or null if the service is created. In a replacement, this is the id of the old
     /// service.
     pub id: Option<ServiceId>,
-    /// The present name of the service, if the plan changes it.
+    /// The service's name before the plan renames it. Null if the plan does not change the name.
     pub former_name: Option<ServiceName>,
     /// True if the plan adds the ownership tag.
     pub adopted: bool,
@@ -361,13 +362,13 @@ impl Finding {
     }
 }
 
-/// The commit that a three-way plan, which is made with `--base`, is compared with.
+/// The commit with which a three-way plan is compared. Such a plan is made with `--base`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
     /// The reference that the user gave, such as `origin/main`.
     pub reference: String,
-    /// The commit whose manifests were read: the last commit that both branches share, if it is known.
+    /// The commit whose manifests were read: the last commit that this branch and the reference share, if it is known.
     pub commit: String,
     /// The newest commit of the reference, if this branch does not contain it. Otherwise null.
     pub upstream: Option<String>,

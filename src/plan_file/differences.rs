@@ -61,7 +61,7 @@ fn round_trip(document: &PlanDocument) -> PlanDocument {
     serde_json::from_str(&text).unwrap_or_else(|_| document.clone())
 }
 
-/// A step without the values that may differ from run to run.
+/// A step that is prepared for comparison. Its JSON lacks the values that may differ from run to run.
 struct ComparableStep<'a> {
     step: &'a StepDocument,
     /// The kind of the step, such as `hand_over`.
@@ -99,8 +99,8 @@ impl<'a> ComparableStep<'a> {
     }
 }
 
-/// Removes the parts of an action that depend on the time of planning, and the commit in the tag `origin`: another
-/// commit can contain the same manifest.
+/// Removes the parts of an action that depend on the time of planning. Also removes the commit in the tag `origin`,
+/// because another commit can contain the same manifest.
 fn make_stable(action: &mut Action) {
     let stable_name = |name: &mut ServiceName| *name = without_date_and_id(name);
     let stable_update = |update: &mut ServiceUpdate| {
@@ -260,8 +260,8 @@ fn compare_services(approved: &PlanDocument, current: &PlanDocument) -> Vec<Diff
     found
 }
 
-/// Returns the differences between the fingerprints. [`super::find_stale_values`] has already reported changed live
-/// values. This function checks that no fingerprint is missing from the file.
+/// Returns the differences between the live values in the fingerprints of two plans. [`super::find_stale_values`] has
+/// already reported changed live values. This function checks that no fingerprint is missing from the file.
 fn compare_fingerprints(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let key = |fingerprint: &Fingerprint| match &fingerprint.of {
         Subject::Name(name) => Subject::Name(without_date_and_id(name)),
@@ -291,7 +291,7 @@ fn compare_fingerprints(approved: &PlanDocument, current: &PlanDocument) -> Vec<
     found
 }
 
-/// Returns the differences between the totals, and between the ids of the services that the plan changes.
+/// Returns the differences between the totals of two plans, and between the ids of the services that they change.
 fn compare_totals(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let summary = |document: &PlanDocument| {
         digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() })

@@ -45,7 +45,7 @@ pub struct PlanDocument {
     /// `origin`.
     #[serde(default)]
     pub bases: BTreeMap<ServiceName, Option<String>>,
-    /// The SHA-256 of the rest of the document. The times and the last changes of services are left out.
+    /// The SHA-256 of the rest of the document, except for `created_at`, `applied_at` and the last changes of services.
     pub fingerprint: String,
     /// The SHA-256 of the manifest of each service that the steps change, by the service's name.
     pub manifests: BTreeMap<ServiceName, String>,
@@ -72,7 +72,7 @@ pub struct PlanDocument {
     /// The live values that the steps depend on, as they were when the plan was made. If they change, the plan is
     /// stale.
     pub fingerprints: Vec<Fingerprint>,
-    /// The time when the plan was applied. A plan can't be applied twice.
+    /// The time when an apply of the plan began, or null if no apply has begun. A plan can't be applied twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_at: Option<String>,
 }
@@ -87,8 +87,8 @@ pub struct RecordedOptions {
     pub take_over: Option<String>,
     /// True if protected services may be replaced or retired (`--allow-protected`).
     pub allow_protected: bool,
-    /// The maximum number of removals that overrides the project's (`--max-removals`), such as `3` or `10%`. Null if
-    /// the project's is used.
+    /// The value of `--max-removals`, such as `3` or `10%`, which overrides the project's maximum. Null if the
+    /// project's maximum is used.
     pub max_removals: Option<String>,
     /// The services that are created although they may be existing services under a new name (`--create`).
     #[serde(default)]
@@ -347,7 +347,7 @@ impl PlanDocument {
 }
 
 /// Returns the fingerprint of a document, which is the SHA-256 of its content, including unknown keys. The fingerprint
-/// itself, the times, and the last changes of services are left out.
+/// itself, `created_at`, `applied_at` and the last changes of services are left out.
 ///
 /// A fingerprint detects damaged files and distinguishes plans, but it proves nothing: anyone who edits a document can
 /// compute its fingerprint again.

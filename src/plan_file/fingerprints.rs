@@ -1,9 +1,10 @@
 //! The live values that a plan depends on.
 //!
-//! A step depends on the fields that it writes or copies, and on the fields that identify its service: the name, the
-//! active state, the owner, the agent and the context graph. If a service is replaced or retired, the plan depends on
-//! all its fields. It also depends on which services have the names that its steps use, because another service with
-//! such a name may appear. All other live values may change without making the plan stale.
+//! A step depends on the fields that it writes or copies, and on the fields that identify its service. These are the
+//! name, the active state, the owner, the agent and the context graph. If a service is replaced or retired, the plan
+//! depends on all fields of the service. The plan also depends on which services have the names that its steps use,
+//! because another client can create a service with one of these names. All other live values can change without making
+//! the plan stale.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use crate::model::{
 };
 use crate::plan::{Action, Step, Target};
 
-/// The subject of a fingerprint: a live object whose values it contains.
+/// The subject of a fingerprint: the live object whose values the fingerprint contains.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
@@ -167,7 +168,7 @@ impl Dependencies {
         }
     }
 
-    /// Adds a service that is replaced: all its parts, and its behavior sets.
+    /// Records that the plan depends on all parts of a replaced service, and on its behavior sets.
     fn add_whole_service(&mut self, service: &ServiceName, old: &ServiceId) {
         self.add_parts(service, old, [Part::All]);
         self.subjects.insert(Subject::BehaviorSets(old.clone()));
@@ -177,8 +178,8 @@ impl Dependencies {
         self.subjects.extend(update.name.clone().map(Subject::Name));
     }
 
-    /// Adds the fields that an update writes. The pattern that takes the update apart has no `..`, so that a new field
-    /// can't be forgotten here.
+    /// Records that the plan depends on the fields that an update writes. The pattern that takes the update apart has
+    /// no `..`, so that a new field can't be forgotten here.
     fn add_update(&mut self, service: &ServiceName, id: &ServiceId, update: &ServiceUpdate) {
         let ServiceUpdate {
             name: _,

@@ -1,4 +1,5 @@
-//! Finds out whether a saved plan is stale, by comparing the live values that it depends on with their present values.
+//! Finds out whether a saved plan is stale, by comparing the live values that the plan file records with the present
+//! ones.
 
 use std::collections::BTreeSet;
 
@@ -70,8 +71,8 @@ pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
     !changes(applied).is_disjoint(&changes(rest))
 }
 
-/// Creates a stale value that reports that a service no longer exists. If another active service has its name now, the
-/// stale value contains the id of that service.
+/// Creates a stale value that reports that a service no longer exists. If another active service has the same name now,
+/// the stale value contains the id of that service.
 fn missing_service(fingerprint: &Fingerprint, live: &LiveValues<'_>) -> StaleValue {
     let id = match &fingerprint.of {
         Subject::Service(id) | Subject::BehaviorSets(id) => Value::from(id.as_str()),

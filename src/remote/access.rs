@@ -38,7 +38,7 @@ impl Credentials {
         }
     }
 
-    /// Returns the API key, which no message may contain.
+    /// Returns the API key. It must not appear in any message.
     pub(super) fn secret(&self) -> &SecretString {
         match self {
             Self::SignIn { api_key, .. } | Self::Key(api_key) => api_key,
@@ -53,10 +53,10 @@ pub trait RequestObserver: Send + Sync {
     fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>);
     /// Called when a request failed and will be sent again after `wait`.
     fn on_retry(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
-    /// Called when the outcome of a request is unknown. Before the request is sent again, its caller checks whether the
-    /// server applied it.
+    /// Called when the outcome of a request is unknown. The code that sent the request then checks whether the server
+    /// applied it, before it sends the request again.
     fn on_ambiguous(&self, _endpoint: Endpoint, _error: &ApiError) {}
-    /// Called when the server has issued a token. No output may show the token.
+    /// Called when the server has issued a token. The token must not appear in any output.
     fn on_sign_in(&self, _token: &str) {}
     /// Called each time a request is sent, retries included.
     fn on_send(&self) {}
@@ -180,13 +180,13 @@ impl Access {
         self.variables.proxy.as_ref().filter(|_| !self.is_loopback())
     }
 
-    /// Checks that the credentials belong to the API, and that they may be sent to the base URL. The errors do not
-    /// contain the base URL, because it may contain a secret.
+    /// Checks that the credentials belong to the API, and that sending them to the base URL is safe. The errors do not
+    /// contain the base URL, because the URL may contain a secret.
     ///
     /// # Errors
     ///
     /// Fails if the base URL does not begin with `https://` (or with `http://` and the name of this machine). Also
-    /// fails if it has a user, a password, a query or a fragment, or if the credentials belong to the other API.
+    /// fails if the URL has a user, a password, a query or a fragment, or if the credentials belong to the other API.
     pub(super) fn check(&self, api: Api) -> Result<(), ApiError> {
         if self.credentials.api() != api {
             let (other, api) = (self.credentials.api().as_str(), api.as_str());

@@ -48,7 +48,7 @@ impl AnyApi {
     }
 }
 
-/// Calls the same method of the [`Classic`] or [`Platform`] connection that this value contains.
+/// Calls a method on the [`Classic`] or [`Platform`] connection that an [`AnyApi`] contains.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match $self {

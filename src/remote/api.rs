@@ -17,8 +17,8 @@ use crate::model::{
 
 /// The read operations of an API.
 pub trait ReadApi {
-    /// Reads the list of services that the API key's user can see. Reads the list only once, even if another client
-    /// changes it during the reading ([`ServiceList::has_shifted`]).
+    /// Reads the list of services that the API key's user can see. Reads the list only once. If another client changes
+    /// the list during the reading, [`ServiceList::has_shifted`] is true.
     fn list_services(&self, listing: Listing) -> impl Future<Output = Result<ServiceList, ApiError>>;
 
     /// Returns the services that the API key's user can see. Reads the list a second time if another client changed it
@@ -87,30 +87,32 @@ pub trait ReadApi {
 
 /// The write operations of an API.
 pub trait WriteApi: ReadApi + Sized {
-    /// Returns the same connection for requests that are sent even if the run is cancelled. Once the run is cancelled,
+    /// Returns a copy of this connection that sends requests even if the run is cancelled. Once the run is cancelled,
     /// each request is retried for at most a minute.
     fn uninterruptible(&self) -> Self;
 
-    /// Returns the same connection for uninterruptible requests that must end before a deadline. Every request, wait
-    /// and retry ends by the deadline. Requests that use a reservation are retried for only a few seconds.
+    /// Returns a copy of this connection that sends requests even if the run is cancelled, but not after a deadline.
+    /// Every request, wait and retry ends by the deadline. Requests that use a [`Reservation`] are retried for only a
+    /// few seconds.
     fn with_deadline(&self, deadline: Instant) -> Self;
 
-    /// Returns the same connection with a reservation. Requests to the reservation's endpoint first use up the reserved
-    /// requests, and then wait for the rate limit.
+    /// Returns a copy of this connection with a reservation, which allows some requests to one endpoint without a wait.
+    /// When these requests are used up, later requests to the endpoint wait for the rate limit.
     fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self;
 
     /// Announces that about `count` requests to an endpoint will follow. With this estimate, the limiter can spread
     /// them better over the windows (periods) of the rate limit.
     fn expect_requests(&self, endpoint: Endpoint, count: u32);
 
-    /// Returns the same connection without retries. It is for callers that check the live state themselves after a
-    /// failure.
+    /// Returns a copy of this connection that does not retry requests. It is for callers that check the live state
+    /// themselves after a failure.
     fn without_retries(&self) -> Self;
 
-    /// Returns the same connection for writes to a service that were planned when the service was in the state `seen`.
+    /// Returns a copy of this connection for writes to the service `seen`. The writes were planned when the service had
+    /// this state.
     ///
-    /// The API replaces some values as a whole, so the service is read again before such a value is written. If the
-    /// service differs from `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
+    /// The API replaces some values as a whole, so the service is read again before one of these values is written. If
+    /// the service differs from `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
     fn decided_on(&self, seen: &LiveService) -> Self;
 
     /// Creates a service and returns its id.
@@ -147,8 +149,8 @@ pub trait WriteApi: ReadApi + Sized {
         name: &VersionSetName,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Adds a service to those that a behavior set applies to. Also succeeds if the behavior set does not exist any
-    /// more.
+    /// Adds a service to the services that a behavior set applies to. Also succeeds if the behavior set does not exist
+    /// any more.
     ///
     /// Before each attempt, the behavior set's list of services is read again, so that changes by other clients are
     /// kept.

@@ -24,18 +24,20 @@ pub(super) const MAX_ERROR: usize = 64 << 10;
 /// The maximum number of bytes of the answer to one turn of a conversation.
 pub(super) const MAX_TURN: usize = MEGABYTE;
 
-/// The maximum memory of one parsed answer, in bytes. A page of 100 services of 100 kB each needs a fifth of it.
+/// The maximum memory of one parsed answer, in bytes. A page of 100 services of 100 kB each needs a fifth of this
+/// memory.
 pub(super) const MAX_ANSWER_MEMORY: usize = 256 * MEGABYTE;
 /// The maximum memory that one list may use after it is parsed, in bytes.
 pub(super) const MAX_LIST_MEMORY: usize = 1024 * MEGABYTE;
 /// The maximum number of entries in one list: twice the number in the largest organization.
 pub(super) const MAX_ENTRIES: usize = 100_000;
-/// The maximum number of pages of one list. It is enough for 50,000 services if each page has five.
+/// The maximum number of pages of one list. The number is enough for 50,000 services if each page has five services.
 pub(super) const MAX_PAGES: usize = 10_000;
-/// The maximum number of empty pages in a row. A server that splits a list into pages before it filters them returns a
-/// few empty pages.
+/// The maximum number of empty pages in a row. A server that splits a list into pages before it filters the entries
+/// returns a few empty pages.
 pub(super) const MAX_EMPTY_PAGES: usize = 100;
-/// The maximum number of bytes of a `continuation_token`, which becomes part of a URL. Servers refuse longer URLs.
+/// The maximum number of bytes of a `continuation_token` (the token of a list's next page). The token becomes part of a
+/// URL, and servers refuse longer URLs.
 pub(super) const MAX_CONTINUATION: usize = 4 << 10;
 /// The maximum time for reading one list. At the published 50 requests a minute, 50,000 services take 50 minutes.
 pub(super) const MAX_LIST_TIME: Duration = Duration::from_secs(2 * 60 * 60);

@@ -30,8 +30,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
-    /// on this machine.
+    /// Fails if the credentials must not be sent to the address or belong to the other API. Also fails if TLS can't be
+    /// set up on this machine.
     pub(super) fn new(access: Access, api: Api) -> Result<Self, ApiError> {
         access.check(api)?;
         let transport = Transport::network(&access)?;
@@ -49,12 +49,12 @@ impl Client {
         client
     }
 
-    /// Returns the same connection for requests that are sent even if the run is cancelled.
+    /// Returns a copy of this connection that sends requests even if the run is cancelled.
     pub(super) fn uninterruptible(&self) -> Self {
         self.with(|sender| sender.uninterruptible = true)
     }
 
-    /// Returns the same connection for uninterruptible requests that must end before a deadline.
+    /// Returns a copy of this connection that sends requests even if the run is cancelled, but not after a deadline.
     pub(super) fn with_deadline(&self, deadline: Instant) -> Self {
         self.with(|sender| {
             sender.uninterruptible = true;
@@ -62,17 +62,19 @@ impl Client {
         })
     }
 
-    /// Returns the same connection with a reservation. Its requests first use up the reserved requests.
+    /// Returns a copy of this connection with a reservation, which allows some requests to one endpoint without a wait
+    /// for the rate limit.
     pub(super) fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self {
         self.with(|sender| sender.reservation = Some(Arc::clone(reservation)))
     }
 
-    /// Announces that about `count` requests to an endpoint will follow, so that the limiter can spread them better.
+    /// Announces that about `count` requests to an endpoint will follow, so that the limiter can better spread them
+    /// over time.
     pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
         self.sender.expect_requests(endpoint, count);
     }
 
-    /// Returns the same connection for requests that are not sent again after a failure.
+    /// Returns a copy of this connection that does not send a request again after a failure.
     pub(super) fn without_retries(&self) -> Self {
         self.with(|sender| sender.without_retries = true)
     }
@@ -127,9 +129,9 @@ impl Client {
         }
     }
 
-    /// Like [`Self::call`], but calls `build` to build the request again for each attempt, because the live state on
-    /// which the request is based may have changed. Returns `None` if `build` returns `None`, which means that nothing
-    /// needs to be sent.
+    /// Sends a request, with retries, and parses its answer. Calls `build` to build the request again for each attempt,
+    /// because the live state on which the request is based may have changed. Returns `None` if `build` returns `None`,
+    /// which means that nothing needs to be sent.
     pub(super) async fn call_rebuilding_request<T>(
         &self,
         build: impl AsyncFn() -> Result<Option<Call>, ApiError>,
@@ -161,7 +163,8 @@ impl Client {
         parsed.map_err(|error| FailedAttempt::new(error, None))
     }
 
-    /// Sends the request once. If the server refuses the token, renews the token and sends the request again.
+    /// Makes one attempt to send a request. If the server refuses the token, renews the token and sends the request
+    /// again.
     async fn attempt(&self, call: &Call, state: &mut RetryState) -> Result<Answer, FailedAttempt> {
         loop {
             let token = self.token(call, None).await?;
@@ -182,8 +185,9 @@ impl Client {
         }
     }
 
-    /// Returns a token. `refused` is the token that the server has just refused, if there is one. Fails if the sign-in
-    /// does not end before the deadline, even if another request started the sign-in.
+    /// Returns a token for the next attempt. `refused` is the token that the server refused in the previous attempt, if
+    /// there is one. Fails if the sign-in does not end before the deadline, even if another request started the
+    /// sign-in.
     async fn token(&self, call: &Call, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, FailedAttempt> {
         let token = self.tokens.token(&self.sender, refused);
         let token = match self.sender.deadline {
@@ -195,7 +199,7 @@ impl Client {
         token.map_err(FailedAttempt::permanent)
     }
 
-    /// Reports a retry to the observer, and waits until the caller may send the failed request again.
+    /// Reports a retry to the observer, and waits until the caller can send the failed request again.
     pub(super) async fn wait_before_retry(
         &self,
         call: &Call,

@@ -52,9 +52,9 @@ pub(super) struct ErrorAnswer<'a> {
 /// The error of a failed request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ApiError {
-    /// The HTTP method of the request. Empty if the error does not concern a certain request.
+    /// The HTTP method of the request. Empty if the error does not belong to a single request.
     pub method: String,
-    /// The path of the request. Empty if the error does not concern a certain request.
+    /// The path of the request. Empty if the error does not belong to a single request.
     pub path: String,
     /// The reason why the request failed.
     pub cause: FailureCause,
@@ -186,7 +186,7 @@ fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<Str
     Some(hint.to_owned())
 }
 
-/// Returns the hint for status 409, which usually means that another service already has the name.
+/// Returns the hint for status 409, which usually means that another service already has the requested name.
 fn name_taken_hint(api: Api, is_create: bool, is_turn: bool) -> &'static str {
     match api {
         Api::Platform if is_turn => {
@@ -222,8 +222,8 @@ pub(super) fn truncate(text: &str, max: usize) -> String {
 
 /// Returns the message of an error answer, with its error code and request id.
 ///
-/// The framework of the servers (FastAPI) writes the message into the field `detail`. It is a string, or a list of
-/// problems, each with the path of a field.
+/// The framework of the servers (FastAPI) writes the message into the field `detail`. The field is a string, or a list
+/// of problems, each with the path of the field that has the problem.
 fn parse_server_message(status: u16, text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let detail = json.as_ref().and_then(|json| json.get("detail"));
@@ -263,8 +263,8 @@ fn parse_server_message(status: u16, text: &str) -> String {
 /// The maximum number of characters of a request id or an error code.
 const MAX_ID: usize = 100;
 
-/// Returns the `error_code` and the `request_id` of an error answer, as words for the message. Leaves out a field that
-/// the answer does not have.
+/// Returns the `error_code` and the `request_id` of an error answer, as parts of the error message. Leaves out a field
+/// that the answer does not have.
 fn error_ids(error: &Value) -> Vec<String> {
     let text = |key: &str| -> Option<String> {
         match error.get(key)? {

@@ -18,7 +18,7 @@ pub(super) fn contains_long_integer(body: &str) -> bool {
 }
 
 /// Returns a JSON document with each integer of more than 64 bits replaced by a string. Everything else stays
-/// unchanged, and so does a document that is not JSON.
+/// unchanged. A document that is not JSON is returned unchanged.
 pub(super) fn long_integers_as_texts(document: Vec<u8>) -> Vec<u8> {
     let mut found = Vec::new();
     let mut at = 0;

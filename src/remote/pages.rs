@@ -31,8 +31,8 @@ pub(super) trait ListItem {
     fn id(&self) -> &str;
 }
 
-/// Defines a type for the pages of a list. Its parameters are the type's name, the JSON key of the items, and the
-/// items' type.
+/// Defines a type for the pages of a list. The macro's parameters are the type's name, the JSON key of the items, and
+/// the items' type.
 macro_rules! page {
     ($name:ident, $field:ident, $item:ty) => {
         #[derive(serde::Deserialize)]
@@ -106,9 +106,9 @@ impl ShiftDetector {
         }
     }
 
-    /// Returns true if the list shifted while it was read. This is the case if pages overlap, if the total changed or
-    /// differs from the number of items, if a token did not grow, or if a page other than the last was too short. Short
-    /// pages are accepted if the server returns a total, and it is right.
+    /// Returns true if the list shifted while it was read. The list shifted if pages overlap, or if the total changed
+    /// or differs from the number of items. It also shifted if a page's token is a number and not greater than the
+    /// token before. A short page before the last page means a shift, too, unless the server returns the correct total.
     fn has_shifted(&self) -> bool {
         let overlaps = self.ids.len() < self.items;
         let miscounts =
@@ -119,7 +119,7 @@ impl ShiftDetector {
 
 impl Client {
     /// Reads all pages of a list. If another client changed the list during the reading, reads it once more and returns
-    /// the items of both readings. If both readings have an item, the version of the second reading is returned.
+    /// the items of both readings. If both readings contain an item, the item of the second reading is returned.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails if a page can't be read, if a page lacks the token of the next one, or if the list does not end.
+    /// Fails if a page can't be read, if a page lacks the token of the next page, or if the list does not end.
     pub(super) async fn read_pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -209,8 +209,8 @@ pub(super) struct VersionEntry {
 }
 
 impl ListItem for VersionEntry {
-    /// Returns an empty string, because entries of this list have no id. None is needed: only the first page of a list
-    /// of versions is read.
+    /// Returns an empty string, because entries of this list have no id. They need no id, because only the first page
+    /// of a list of versions is read.
     fn id(&self) -> &str {
         ""
     }

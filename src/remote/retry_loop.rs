@@ -9,13 +9,13 @@ use super::failure::{ApiError, FailureCause};
 use super::retry_policy::{self, Attempt, RetryBudget};
 use super::send::{FailedAttempt, SendLog, Sender};
 
-/// The maximum time for which a request that uses a reservation is retried. It is short, because later requests need
-/// the same reservation.
+/// The maximum time for which a request is retried if it uses a reservation (a number of requests allowed without a
+/// wait). It is short, because later requests need the same reservation.
 const RESERVED_RETRY_TIME: Duration = Duration::from_secs(5);
 /// The maximum time for which an uninterruptible request is retried if the run was cancelled or has a deadline.
 const CANCELLED_RETRY_TIME: Duration = Duration::from_secs(60);
-/// The time, from a request's first answer with status 429, after which each such answer counts as an attempt. Before
-/// that, an answer does not count if the endpoint has accepted other requests since the previous one.
+/// The time after a request's first answer with status 429 in which later answers with status 429 need not count as
+/// attempts. They do not count if the endpoint keeps accepting other requests between them.
 const MAX_UNCOUNTED_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// The state of one request over all its attempts.
@@ -32,12 +32,12 @@ pub(super) struct RetryState {
 }
 
 impl RetryState {
-    /// Returns the error, marked as ambiguous if the server may have carried out any attempt.
+    /// Returns the error, marked as ambiguous if the server may have carried out the request in any attempt.
     pub(super) fn with_ambiguity(&self, error: ApiError) -> ApiError {
         ApiError { ambiguous: self.ambiguous || error.ambiguous, ..error }
     }
 
-    /// Waits until a failed request may be sent again.
+    /// Waits until a failed request can be sent again.
     ///
     /// # Errors
     ///

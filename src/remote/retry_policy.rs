@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::failure::FailureCause;
 
-/// The facts about a request that has failed.
+/// The facts about a failed attempt to send a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt<'a> {
     /// True if sending the request twice has the same effect as sending it once.
@@ -55,8 +55,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 /// Returns how long to wait before the next attempt, or `None` if there is no further attempt.
 ///
 /// After status 429 or 503, or if the request was not sent, every request is retried, because the server did nothing.
-/// After an answer that was lost or can't be parsed, after status 408, and after most other 5xx, only requests that are
-/// safe to send twice are retried.
+/// After an answer that was lost or can't be parsed, after status 408, and after most other 5xx statuses, only requests
+/// that are safe to send twice are retried.
 pub(super) fn retry_delay(attempt: Attempt<'_>) -> Option<Duration> {
     let allowed = match attempt.cause {
         FailureCause::NotSent | FailureCause::Status(429 | 503) => true,

@@ -22,8 +22,8 @@ use crate::model::{Api, Endpoint};
 
 /// The maximum time for one request, including its whole answer. An answer that is not complete by then counts as lost.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// The maximum time for a GET request on a connection with a deadline. If such a request hangs, there is time to send
-/// it again.
+/// The maximum time for a GET request on a connection with a deadline. If the request hangs, there is still time to
+/// send it again.
 const READ_TIMEOUT_BEFORE_DEADLINE: Duration = Duration::from_secs(20);
 /// The maximum number of tokens that are remembered in order to mask them. A run of an hour uses one or two tokens.
 const MAX_ISSUED_TOKENS: usize = 8;
@@ -226,7 +226,8 @@ impl Sender {
         }
     }
 
-    /// Announces that about `count` requests to an endpoint will follow, so that the limiter can spread them better.
+    /// Announces that about `count` requests to an endpoint will follow, so that the limiter can better spread them
+    /// over time.
     pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
         self.limiter.expect(endpoint, count);
     }
@@ -320,8 +321,8 @@ fn masked_write_error(call: &Call) -> ApiError {
     )
 }
 
-/// Checks that a request does not contain a string that stands for a live value (a masked secret or a long integer),
-/// because the string would overwrite that value.
+/// Checks that a request does not contain a string that stands for a live value: a masked secret or a long integer. The
+/// string would overwrite that value.
 fn check_body(call: &Call) -> Result<(), ApiError> {
     let Some(body) = call.body.as_ref().map(ToString::to_string) else { return Ok(()) };
     if contains_mask(&body) {

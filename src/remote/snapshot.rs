@@ -10,9 +10,9 @@ use crate::model::{BehaviorSet, Catalog, LatestVersion, Lookups, Need, ServiceId
 
 /// Reads the services, and then the data that `find_missing` asks for, until it asks for nothing more.
 ///
-/// Reads the list of services a second time if another client changed it during the first reading. Also reads it a
-/// second time if `depends_on_absence` returns true, because a single reading can miss a service, and the plan would be
-/// wrong if a service that seems absent exists. Services that only the first reading contains are read by id. There is
+/// Reads the list of services a second time if another client changed it during the first reading. Also reads the list
+/// a second time if `depends_on_absence` returns true: a single reading can miss a service, and a plan that depends on
+/// the absence of that service would be wrong. Services that only the first reading contains are read by id. There is
 /// no third reading.
 ///
 /// # Errors
@@ -80,8 +80,8 @@ async fn read_behavior_sets(
     if services.is_empty() { Ok(Vec::new()) } else { api.behavior_sets(services).await }
 }
 
-/// Sets the newest version of an agent or context graph in a catalog. Replaces `Unknown` by `None` (no version).
-/// Otherwise, the version would be requested again and again.
+/// Sets the newest version of an agent or context graph in a catalog. If `latest` is `Unknown`, sets `None` (no
+/// version), because an unknown version would be requested again and again.
 fn set_latest_version<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: LatestVersion) {
     let latest = if latest == LatestVersion::Unknown { LatestVersion::None } else { latest };
     if let Some(entry) = catalog.entries.get_mut(id) {
@@ -89,7 +89,7 @@ fn set_latest_version<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: Lates
     }
 }
 
-/// Adds the entries that were read to a catalog. Records the ids that were requested but not found as missing.
+/// Adds the entries that were read to a catalog. Records as missing the ids that were requested but not found.
 fn merge<Id: Ord + Clone>(known: &mut Catalog<Id>, read: Catalog<Id>, need: &Need<Id>) {
     known.complete |= read.complete;
     known.entries.extend(read.entries);

@@ -53,11 +53,11 @@ pub(super) fn user_id(by: &Value) -> Option<String> {
     by.get("user_id").unwrap_or(by).as_str().map(str::to_owned)
 }
 
-/// The JSON keys under which the two APIs return the agent's version. The second key is from early versions of the
-/// documentation.
+/// The JSON keys that may contain the agent's version in an answer of either API. The second key is from early versions
+/// of the documentation.
 const AGENT_VERSION: [&str; 2] = ["agent_version_number", "agent_version"];
-/// The JSON keys under which the two APIs return the version of the context graph. The last two keys are from early
-/// versions of the documentation.
+/// The JSON keys that may contain the version of the context graph in an answer of either API. The last two keys are
+/// from early versions of the documentation.
 const CONTEXT_GRAPH_VERSION: [&str; 4] = [
     "service_hierarchical_state_machine_version_number",
     "context_graph_version_number",
@@ -141,8 +141,9 @@ fn pin_value(pin: Pin) -> Value {
     }
 }
 
-/// Returns the JSON of a version set for a write: the two versions, the model preferences, and the unknown fields that
-/// were read from the server. `context_graph_key` is the API's key for the version of the context graph.
+/// Returns the JSON of a version set for a write: the versions of the agent and the context graph, the model
+/// preferences, and the unknown fields that were read from the server. `context_graph_key` is the API's key for the
+/// version of the context graph.
 pub(super) fn version_set_body(set: &VersionSet, context_graph_key: &str) -> Map<String, Value> {
     let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried } = set;
     let preferences: Map<String, Value> = llm_model_preferences

@@ -45,8 +45,9 @@ pub(super) fn colored(note: &str) -> String {
     styled(if note.starts_with("pending") { CHANGED } else { BAD }, note)
 }
 
-/// Returns the note to show beside a changed value that forces a new service. The note says that it does, and names the
-/// cause unless only this branch changes the value.
+/// Returns the note to show beside a changed value that forces a new service. The note says that a new service is
+/// needed, and names the cause unless only this branch changes the value. In a drift report, the note says that only a
+/// new service can revert the change.
 pub(super) fn forcing_note(mode: Mode, cause: Option<Cause>) -> &'static str {
     match (mode.is_drift(), cause) {
         (true, None) => "reverting this requires a new service",

@@ -53,8 +53,8 @@ struct Header {
     meant: String,
 }
 
-/// Replaces each column that the renderer printed by the column in the file. The renderer counts columns from the start
-/// of the shown part of a line.
+/// Replaces each printed column with the column in the file, because the renderer counts columns from the start of the
+/// shown part of a line.
 fn with_headers(rendered: &str, headers: &[Header]) -> String {
     let mut out = String::with_capacity(rendered.len());
     // The first line is skipped. It is the message, which may contain the same text as a location.

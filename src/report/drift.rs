@@ -168,8 +168,8 @@ pub(super) fn cell(plan: &Plan) -> String {
     parts.join(", ")
 }
 
-/// Returns true if the environment has no drift, no orphans and no warnings. A report on several environments then has
-/// no separate part for it.
+/// Returns true if the environment has no drift, no orphans and no warnings. A report on several environments has no
+/// separate part for such an environment.
 pub(super) fn is_clean(section: &Section<'_>) -> bool {
     section.outcome.is_ok_and(|planned| {
         let plan = planned.plan;

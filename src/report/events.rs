@@ -65,7 +65,7 @@ enum Ending {
     },
     NotAttempted {
         reason: &'static str,
-        /// The step that blocks this step, because it is not done.
+        /// The step that is not done and therefore blocks this step.
         waits_for: Option<StepId>,
         /// Hints on what the user can do next.
         help: Vec<String>,

@@ -1,7 +1,7 @@
 //! Renders problems as GitHub Actions workflow commands, which GitHub shows as annotations.
 //!
 //! Text from files can't forge a command. Hidden characters are replaced by visible ones, and the rest is escaped as in
-//! GitHub's own toolkit. So each problem is one line, and only this file writes `::`.
+//! GitHub's own toolkit. So each problem is one line, and text from files never begins a line with `::`.
 
 use super::text::visible;
 use crate::manifest::{Code, Diagnostic, Severity, Validation};

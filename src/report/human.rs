@@ -25,7 +25,7 @@ use crate::plan::{
 const ID_COLUMN: usize = 64;
 
 /// Renders a report, with one part for each environment. A drift report on several environments begins with a table of
-/// their results, and has no part for an environment without drift and warnings.
+/// all environments, and has no part for an environment without drift and warnings.
 pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     directed(mode, sections, |sections| {
         let with_table = mode.is_drift() && sections.len() > 1;
@@ -57,8 +57,8 @@ fn failed(mode: Mode, origin: &Origin, reason: &str) -> String {
     out
 }
 
-/// Renders the part for one environment. In a drift report, the changes in `plan` must already be reversed, so that
-/// they lead from the declared to the live value.
+/// Renders the part for one environment. In a drift report, the values of each change in `plan` must already be
+/// swapped, so that the change leads from the declared to the live value.
 fn part(mode: Mode, plan: &Plan, origin: &Origin) -> String {
     let mut out = String::new();
     let Origin { environment, api, organization, base, .. } = origin;
@@ -184,7 +184,7 @@ fn last_change(last: &LastChange) -> String {
     text
 }
 
-/// Writes the lines for a step, unless the changed fields of its service already show it.
+/// Writes the lines for a step, unless the changed fields of the step's service already show what the step does.
 fn step_lines(out: &mut String, mode: Mode, step: &Step, kind: ServiceKind) {
     let sets = &step.changes.version_sets;
     match &step.action {
@@ -335,8 +335,8 @@ pub fn plan_error(error: &PlanError) -> String {
     out
 }
 
-/// Renders the conflicts of a plan that was made, but that an apply would refuse. The last line says why the command
-/// `plan` exits with 3, and what to do.
+/// Renders the conflicts for which an apply would refuse a plan. The last line says why the command `plan` exits with
+/// 3, and what to do.
 pub fn plan_conflicts(error: &PlanError) -> String {
     let mut out = String::new();
     error.problems.iter().for_each(|conflict| problem(&mut out, conflict));

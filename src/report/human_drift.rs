@@ -7,8 +7,8 @@ use super::{Mode, causes, created, lookalikes, version_sets};
 use crate::model::Api;
 use crate::plan::{Field, Plan, ServiceKind, ServicePlan, VersionSetChangeKind, created_content};
 
-/// Writes the differences of a service. The changes in `plan` must already be reversed, so that they lead from the
-/// declared to the live value.
+/// Writes the differences of a service. The values of each change in `plan` must already be swapped, so that the change
+/// leads from the declared to the live value.
 pub(super) fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     let replaces = shown.kind == ServiceKind::Replace;
     // If an earlier run has already made the cut-over, amigops itself gave the old service this former name. So the

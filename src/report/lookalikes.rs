@@ -30,7 +30,8 @@ pub(super) fn distinct(before: &Value, after: &Value) -> Option<(Value, Value)> 
     escaped
 }
 
-/// Returns two names as text without hidden characters. If the names would look the same, they have escapes.
+/// Returns two names as text without hidden characters. If the names would look the same, they are returned with
+/// escapes.
 pub(super) fn names(one: &ServiceName, other: &ServiceName) -> (String, String) {
     texts(one.as_str(), other.as_str()).unwrap_or_else(|| (visible(one.as_str()), visible(other.as_str())))
 }
@@ -80,8 +81,8 @@ fn items(before: &[Value], after: &[Value]) -> Option<(Value, Value)> {
     (!escapes.is_empty()).then(|| (Value::Array(escaped(before)), Value::Array(escaped(after))))
 }
 
-/// Returns the escaped form of each removed line that looks like an added line, and of each added line that looks like
-/// a removed line. If some lines would still look the same, returns an escaped form of every line.
+/// Finds each line that is in only one of the two texts, but looks like a line that is only in the other text. Returns
+/// the escaped forms of these lines. If some lines would still look the same, returns an escaped form of every line.
 fn escapes<'a>(old: &'a [String], new: &'a [String]) -> BTreeMap<&'a str, String> {
     let lines = |lines: &'a [String]| -> BTreeSet<&'a str> { lines.iter().map(String::as_str).collect() };
     let (old, new) = (lines(old), lines(new));

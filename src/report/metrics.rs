@@ -57,8 +57,8 @@ pub struct Run<'a> {
     pub figures: Option<Figures>,
     /// The time at which the run ended, in seconds since 1970.
     pub ended: u64,
-    /// The time at which the last successful run ended, in seconds since 1970. It may be this run. 0 if no run has
-    /// succeeded.
+    /// The time at which the last successful run ended, in seconds since 1970. The last successful run can be this run.
+    /// 0 if no run has succeeded.
     pub last_success: u64,
     /// The duration of the run, in seconds.
     pub duration: f64,
@@ -67,7 +67,7 @@ pub struct Run<'a> {
 }
 
 /// A metric: its name, its help text, and a function that returns its value for a run. The function returns `None` if
-/// the run has no value for it.
+/// the run has no value for the metric.
 type Metric = (&'static str, &'static str, fn(&Run<'_>) -> Option<String>);
 
 const METRICS: &[Metric] = &[

@@ -28,7 +28,7 @@ pub(super) enum UnfinishedReason<'a> {
     Stopped(StopReason),
 }
 
-/// Returns the steps that are not done, in the order of the plan, each with the reason for it.
+/// Returns the steps that are not done, in the order of the plan, each with the reason why the step is not done.
 pub(super) fn unfinished<'a>(plan: &'a Plan, report: &'a Report) -> Vec<Unfinished<'a>> {
     let of = |step: &'a Step| {
         let outcome = report.outcomes.get(&step.id)?;
@@ -64,8 +64,8 @@ impl<'a> UnfinishedReason<'a> {
         matches!(self, Self::Blocked(..) | Self::Stopped(_))
     }
 
-    /// Returns the reason as a string. Only the names of steps in it are sanitized, so the caller must sanitize the
-    /// rest.
+    /// Returns the reason as a string. Only the descriptions of steps in the string are sanitized, so the caller must
+    /// sanitize the rest.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Failed(failure) => failure.to_string(),

@@ -146,7 +146,7 @@ pub(super) fn action_text(step: &Step) -> String {
     }
 }
 
-/// Renders the ids of the plan's services, except of retired services. If the id of a service has changed, shows the
+/// Renders the ids of the plan's services, except for retired services. If the id of a service has changed, shows the
 /// old and the new id, because applications need the new id.
 pub fn ids(plan: &Plan, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let mut rows = Vec::new();

@@ -18,7 +18,7 @@ pub(super) const DIM: Style = Style::new().dimmed();
 /// The style of names and totals.
 pub(super) const STRONG: Style = Style::new().bold();
 
-/// Returns the text between the terminal escape codes that turn a style on and off.
+/// Encloses the text in the terminal escape codes that turn a style on and off, and returns the result.
 pub(super) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }

@@ -25,7 +25,7 @@ const CONTEXT: usize = 2;
 const MOST_COMPARED: usize = 1_000_000;
 /// The maximum length of a line that shows several values, in columns.
 const LINE: usize = 100;
-/// The maximum number of lines that show the settings of one block of a new service.
+/// The maximum number of lines for one block of settings, such as `voice_config`, of a new service.
 const MAX_LINES: usize = 3;
 
 /// Writes a line with the name and the value of a field.
@@ -162,7 +162,7 @@ pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
 }
 
 /// For each value in `members`, adds a string with the value's path and the value to `parts`. `before` is the path of
-/// `members`, with a final dot. A value named `type` gets the path of its object instead.
+/// `members`, with a final dot. For a value named `type`, the string has the path of the object that contains it.
 pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<String, Value>) {
     for (name, value) in members {
         match value {

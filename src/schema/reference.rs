@@ -294,7 +294,7 @@ fn mapping(schema: &Value) -> String {
 }
 
 /// Describes the limits of a number or of a length, such as `1 to 128`. `min` and `max` are the schema's keywords for
-/// the limits. Returns an empty string if there are no limits.
+/// the limits. `before` and `after` are added around the result. Returns an empty string if there are no limits.
 fn span(schema: &Value, min: &str, max: &str, before: &str, after: &str) -> String {
     // The maximum of a version number (2^32 - 1) is not useful to readers, so it is left out.
     let max = schema.get(max).filter(|max| max.as_u64().is_none_or(|max| max < u64::from(u32::MAX)));

@@ -9,7 +9,7 @@ pub(crate) enum AgentReply {
     Error { code: u16, description: String },
 }
 
-/// A turn of a conversation in which the agent must reply, with all values that the reply depends on.
+/// One turn of a conversation, with all values on which the agent's reply depends.
 pub(crate) struct Turn<'a> {
     pub(crate) agent: &'a str,
     pub(crate) service: &'a str,
@@ -36,8 +36,9 @@ impl Turn<'_> {
             && canned.says.as_ref().is_none_or(part_said)
     }
 
-    /// Returns the agent's reply: the first canned reply that matches. If none matches or it has no text, the agent
-    /// repeats the user's message. Without a message from the user, the agent says the greeting.
+    /// Returns the agent's reply: the error or the text of the first canned reply that matches. If the matching reply
+    /// has neither, or no canned reply matches, the agent repeats the user's message. If the user sent no message, the
+    /// agent says the greeting instead.
     pub(crate) fn reply(&self, replies: &Replies) -> AgentReply {
         let agent = self.agent;
         let fill = |text: &str| text.replace("{agent}", agent).replace("{service}", self.service);

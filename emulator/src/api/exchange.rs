@@ -67,7 +67,7 @@ impl Answer {
     }
 }
 
-/// An answer to a request, with its headers and body as HTTP transmits them.
+/// An answer to a request, with the headers and the body in the form in which HTTP transmits them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.

@@ -125,15 +125,16 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         }
     }
 
-    /// Returns the end of a window that begins now. For [`Limits::Documented`], a window that lasts whole seconds
-    /// begins at the last whole second. So it also ends at a whole second, and the reported end is exact.
+    /// Returns the end of a window whose first request arrives now. With [`Limits::Documented`], a window that lasts
+    /// whole seconds begins at the start of the current second. Its end is then also a whole second, so the reported
+    /// end is exact.
     fn end(&self, now: SystemTime, length: Duration) -> SystemTime {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let whole = matches!(self.limits, Limits::Documented { .. }) && length.subsec_nanos() == 0;
         later(if whole { UNIX_EPOCH + Duration::from_secs(since.as_secs()) } else { now }, length)
     }
 
-    /// Counts a request, and returns the header values for its answer. If the previous window has ended, a new one
+    /// Counts a request, and returns the header values for its answer. If the previous window has ended, a new window
     /// starts with this request.
     pub(crate) fn take(
         &mut self,

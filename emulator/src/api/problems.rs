@@ -1,12 +1,12 @@
-//! Collects the validation errors of a request. The answer lists all of them in pydantic's format, each with its
-//! location in the request.
+//! Collects the validation errors of a request. The answer lists all errors in the format of pydantic, a Python
+//! validation library. Each error has its location in the request.
 
 use serde_json::{Map, Value, json};
 
 use crate::api::refusal::Refusal;
 
-/// The maximum depth of nesting in a request's body. A stored row has a few more levels than the body, and `serde_json`
-/// reads at most 128 levels.
+/// The maximum depth of nesting in a request's body. The row that is stored from a body has a few more levels, and
+/// `serde_json` reads at most 128 levels.
 const DEEPEST: usize = 100;
 
 /// The location of a value in a request, such as `["body", "tags", "team"]`.
@@ -52,7 +52,7 @@ impl RequestProblems {
         self.0.push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input}));
     }
 
-    /// Adds an error whose field `ctx` contains the values that its message mentions.
+    /// Adds an error with the field `ctx`, which contains the values that the error's message mentions.
     pub(crate) fn add_with(
         &mut self,
         kind: &str,

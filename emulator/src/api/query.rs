@@ -81,8 +81,8 @@ impl Query {
         usize::try_from(self.integer(problems, "continuation_token", 0).max(0)).unwrap_or(usize::MAX)
     }
 
-    /// Reads the parameter `sort_by`, which may be sent several times. Each value is a sign (`+` or `-`) followed by
-    /// one of the names in `fields`. Adds an error for any other value.
+    /// Reads the parameter `sort_by`, which can occur several times. Each value is a sign (`+` or `-`) followed by one
+    /// of the names in `fields`. Adds an error for any other value.
     pub(crate) fn sort(&self, problems: &mut RequestProblems, fields: &[&'static str]) -> Vec<Sort> {
         let mut sorts = Vec::new();
         for (n, text) in self.all("sort_by").enumerate() {
@@ -173,7 +173,7 @@ pub(crate) struct Sort {
 }
 
 impl Sort {
-    /// Returns the order unchanged for an ascending sort. Reverses it for a descending sort.
+    /// Returns `order`, the result of comparing two items. Returns the reverse of `order` if this sort is descending.
     pub(crate) fn apply(self, order: std::cmp::Ordering) -> std::cmp::Ordering {
         if self.descending { order.reverse() } else { order }
     }

@@ -1,5 +1,5 @@
-//! The reasons for which requests are refused, and the answers to refused requests in the format of FastAPI and
-//! pydantic.
+//! The reasons for which requests are refused, and the answers to refused requests. The answers have the format of the
+//! Python libraries FastAPI and pydantic.
 
 use serde_json::{Value, json};
 

@@ -19,8 +19,8 @@ pub(crate) enum Routed<Endpoint> {
         /// The parameters of the path. The first one is the organization or workspace.
         parameters: Vec<String>,
     },
-    /// No endpoint has the requested path, but an endpoint has this path. The two paths differ only in the trailing
-    /// slash.
+    /// The path of an endpoint that differs from the requested path only in the trailing slash. No endpoint has exactly
+    /// the requested path.
     Redirect(String),
     WrongMethod(String),
     Unknown,

@@ -157,8 +157,8 @@ impl VersionQuery {
     }
 }
 
-/// Returns the time at which a version was created. The state does not store this time, so each version counts as one
-/// minute younger than the previous one.
+/// Returns an invented time of creation for a version, because the state does not store the real time. The time is one
+/// minute after the time of the previous version.
 fn version_created_at(item: &CatalogItem, version: u32) -> String {
     iso(item.created_at + i64::from(version - 1) * 60_000)
 }

@@ -213,7 +213,7 @@ fn line(event: &Value) -> Vec<u8> {
     format!("{event}\n").into_bytes()
 }
 
-/// Returns the actions of the agent that the stream of an answer can report before the agent's message.
+/// Returns three actions of the agent. A streamed answer can report them before the agent's message.
 fn actions() -> [Value; 3] {
     [
         json!({"type": "select-dynamic-behavior-vector-generated"}),

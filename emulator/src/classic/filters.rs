@@ -29,8 +29,8 @@ pub(super) fn tags(query: &Query, problems: &mut RequestProblems, name: &str) ->
     filters
 }
 
-/// A filter that selects by tag: `key:value` selects this value, `key:*` selects any value, and `key:` selects a tag
-/// without a value.
+/// A filter that selects list items by one of their tags: `key:value` requires this value, `key:*` accepts any value,
+/// and `key:` requires a tag without a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TagFilter {
     key: String,

@@ -24,7 +24,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Returns the rate limit of this endpoint that the vendor has published, in requests per minute.
+    /// Returns the rate limit that the vendor has published for this endpoint, in requests per minute.
     pub(super) fn limit(self) -> u32 {
         match self {
             Self::SignIn | Self::StartConversation | Self::FinishConversation => 5,

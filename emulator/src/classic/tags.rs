@@ -23,7 +23,7 @@ pub(super) fn tags(problems: &mut RequestProblems, at: &At, value: &Value) -> Op
     tags_with(problems, at, value, tag)
 }
 
-/// Reads the tags of a conversation. A value may be any string of at most [`LONGEST_TAG`] characters.
+/// Reads the tags of a conversation. Each value is null, or a non-empty string of at most [`LONGEST_TAG`] characters.
 pub(super) fn conversation_tags(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, |problems, at, value| {
         let text = text(problems, at, value)?;

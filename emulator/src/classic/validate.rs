@@ -1,4 +1,5 @@
-//! Reads values from request bodies and queries, with the rules and error messages of pydantic.
+//! Reads values from request bodies and queries, with the rules and error messages of pydantic, a Python validation
+//! library.
 
 use std::sync::LazyLock;
 
@@ -16,7 +17,7 @@ const ID_PATTERN: &str = "^[a-f0-9]{24}$";
 const KEYTERM_PATTERN: &str = "^[a-z-]+( [a-z-]+){0,2}$";
 const SET_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 
-/// The maximum number of tags. It is also the maximum number of keyterms.
+/// The maximum number of tags of a service, behavior set or conversation, and of keyterms of a service.
 pub(super) const MOST: usize = 20;
 
 fn string<'v>(problems: &mut RequestProblems, at: &At, value: &'v Value) -> Option<&'v str> {

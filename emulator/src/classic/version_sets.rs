@@ -12,8 +12,8 @@ use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, W
 const AGENT: &str = "agent_version_number";
 const GRAPH: &str = "service_hierarchical_state_machine_version_number";
 const LLMS: &str = "llm_model_preferences";
-/// Names of fields that are never stored as extra fields. They are the known fields of version sets, in all spellings,
-/// and the ids of the agent and the context graph.
+/// The names of the fields that are never stored in [`VersionSet::extra`]. They are all spellings of the known fields
+/// of version sets, and the fields for the ids of the agent and the context graph.
 const NOT_EXTRA: &[&str] = &[
     AGENT,
     GRAPH,
@@ -34,7 +34,7 @@ pub(super) struct VersionSetDraft {
     extra: Map<String, Value>,
 }
 
-/// A version number as the client sent it. It may be any integer.
+/// A version number as the client sent it. It can be any whole number, because its existence has not been checked yet.
 type Pin = Value;
 
 impl VersionSetDraft {
@@ -83,7 +83,7 @@ pub(super) fn check_pins_exist(
     Ok(())
 }
 
-/// Checks that the organization accepts the LLM in each preference.
+/// Checks that the organization accepts the LLM of each model preference.
 pub(super) fn check_llms_accepted(
     home: &Organization,
     preferences: &Map<String, Value>,
@@ -146,8 +146,8 @@ fn extra_of(fields: &Map<String, Value>) -> Map<String, Value> {
     unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Reads a version set in the usual form of the vendor's documentation. This form requires the two version numbers,
-/// which may be null, and the model preferences.
+/// Reads a version set in the usual form of the vendor's documentation. The model preferences and the version numbers
+/// of the agent and the context graph are required. The version numbers can be null.
 pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<VersionSetDraft> {
     let fields = validate::map(problems, at, value)?;
     let agent = required(problems, at, &fields, AGENT, pin);
@@ -161,16 +161,16 @@ pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) ->
     })
 }
 
-/// The ids of the service's agent and context graph, which a version set in the flat form may repeat. An id that is not
-/// repeated is `None`.
+/// The ids of the agent and the context graph in a request that writes a version set. The client can repeat them from
+/// the service, or omit them. An omitted id is `None`.
 struct Repeated {
     agent: Option<String>,
     graph: Option<String>,
 }
 
-/// Reads a version set in the flat form: the body has its fields directly, and not under the key `version_set`. Only
-/// one page of the vendor's documentation shows this form. Returns the version set, and the ids of the
-/// agent and context graph, which the body may repeat from the service.
+/// Reads a version set in the flat form, in which its fields are directly in the body and not under the key
+/// `version_set`. Only one page of the vendor's documentation shows this form. Returns the version set, and the ids of
+/// the agent and the context graph if the body contains them.
 fn flat(problems: &mut RequestProblems, fields: &Map<String, Value>) -> (Option<VersionSetDraft>, Repeated) {
     let at = At::body();
     let repeated = Repeated {

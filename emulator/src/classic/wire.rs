@@ -1,4 +1,4 @@
-//! Converts rows of the state to the JSON that answers contain.
+//! Converts services, version sets, behavior sets and conversations to the JSON that answers contain.
 
 use std::collections::BTreeMap;
 
@@ -52,8 +52,8 @@ pub(super) fn version_set(set: &VersionSet) -> Map<String, Value> {
     fields
 }
 
-/// Returns the JSON of a version set for an answer that contains only this version set. It has the version numbers
-/// under two names, because pages of the documentation disagree on the names.
+/// Returns the JSON of a version set for an answer that contains only this version set. The JSON has each version
+/// number under two names, because pages of the vendor's documentation disagree on the names.
 pub(super) fn version_set_both_ways(set: &VersionSet) -> Map<String, Value> {
     let mut fields = version_set(set);
     fields.insert("agent_version".to_owned(), json!(set.agent_version));

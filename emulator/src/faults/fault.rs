@@ -10,7 +10,7 @@ pub enum Fault {
     /// The connection is refused. The embedded HTTP server can't refuse a connection that it has accepted, so it
     /// handles this fault like `LoseRequest`.
     Refuse,
-    /// The connection is aborted before the request is processed. The client can't find out that the request was not
+    /// The connection is aborted before the request is processed. The client can't tell whether the request was
     /// processed.
     LoseRequest,
     /// The request is processed and its changes are stored. Then the connection is aborted without an answer.
@@ -42,7 +42,7 @@ pub enum Fault {
     Answer {
         /// The HTTP status of the answer.
         status: u16,
-        /// True if the request is processed first. The API's own answer is then discarded.
+        /// True if the API processes the request first. In this case, the API's own answer is discarded.
         processed: bool,
         /// The headers of the answer, except `Content-Length`. The server omits headers that HTTP does not allow.
         headers: BTreeMap<String, String>,
@@ -73,7 +73,7 @@ impl RetryAfter {
 }
 
 impl Fault {
-    /// Returns a fault that sends an answer with this status and body, and does not process the request.
+    /// Returns a fault for which the server sends this status and body instead of processing the request.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         let (headers, body) = (BTreeMap::new(), body.into());
         Self::Answer { status, processed: false, headers, retry_after: None, body }
@@ -127,7 +127,7 @@ impl fmt::Display for Fault {
                 write!(f, "{processed}, answered {status} instead")?;
                 match retry_after {
                     Some(RetryAfter::Seconds(seconds)) => write!(f, ", Retry-After: {seconds} s"),
-                    Some(RetryAfter::Date(seconds)) => write!(f, ", Retry-After: the date in {seconds} s"),
+                    Some(RetryAfter::Date(seconds)) => write!(f, ", Retry-After: {seconds} s, as a date"),
                     None => Ok(()),
                 }
             }
@@ -144,9 +144,9 @@ pub struct Rule<T = Fault> {
     pub method: Option<String>,
     /// A part that the path and query of a request must contain. `None` matches every path.
     pub path: Option<String>,
-    /// The first request to select, counted from 1 among the matching requests.
+    /// The position of the first request to select, counted from 1 among the requests with this method and path.
     pub nth: u64,
-    /// The number of requests to select, one after another.
+    /// The number of consecutive requests to select, out of the requests with this method and path.
     pub times: u64,
     /// The effect on the selected requests.
     pub what: T,

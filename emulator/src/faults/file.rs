@@ -28,8 +28,8 @@ use crate::file_error::FileError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<Rule>);
 
-/// The content of a fault file: the rules under its only key `faults`, and any unknown keys. Unknown keys are reported
-/// as errors.
+/// The content of a fault file: the rules under the key `faults`, and any other keys. Other keys are reported as
+/// errors.
 #[derive(Default)]
 struct FaultDocument {
     faults: Option<Vec<Spanned<Entries>>>,
@@ -89,11 +89,12 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 impl Faults {
-    /// Reads the text of a fault file. It may be in YAML or in JSON, because JSON is a subset of YAML.
+    /// Reads the text of a fault file. The text can be YAML or JSON, because JSON is a subset of YAML.
     ///
     /// # Errors
     ///
-    /// Returns all errors in the file. If the file is not a list of rules at all, returns only the first error.
+    /// Returns all errors in the rules and keys of the file. If the file can't be parsed as a list of rules, returns
+    /// only the first error.
     pub fn from_yaml(text: &str) -> Result<Self, Vec<FileError>> {
         let is_said = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));
         if !text.lines().any(is_said) {
@@ -158,7 +159,7 @@ impl<'a> Reader<'a> {
         KINDS.iter().find(|kind| kind.name == name)
     }
 
-    /// Reads the value of a key that must be one of the strings in `words`. Reports an error for any other value.
+    /// Reads the value of a key. The value must be one of the strings in `words`. Reports an error for any other value.
     /// Returns `None` if the key is missing or its value is wrong.
     fn word<'w>(&mut self, key: &str, words: &[&'w str]) -> Option<&'w str> {
         let value = self.find(key)?;
@@ -170,8 +171,8 @@ impl<'a> Reader<'a> {
         word
     }
 
-    /// Reports an error for each key that this kind of fault does not allow. Also reports an error if the key that this
-    /// kind of fault requires is missing.
+    /// Reports an error for each key that this kind of fault does not allow. Also reports an error if this kind of
+    /// fault requires a key and the rule does not have it.
     fn check_keys(&mut self, kind: &FaultKind) {
         let known: Vec<_> = ["fault"].iter().chain(WHEN).chain(kind.takes).copied().collect();
         let all: Vec<_> = known.iter().chain(KINDS.iter().flat_map(|kind| kind.takes)).copied().collect();
@@ -298,7 +299,8 @@ fn word_list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the message about an unknown word. The message suggests a similar word, or lists all known words.
+/// Returns the message that `word` is not one of `words`. The message suggests a similar word, or lists all of `words`.
+/// `what` says what the word is, such as `key`.
 fn unknown_word(what: &str, word: &str, words: &[&str]) -> String {
     let word = shortened(&Value::from(word));
     match closest_word(word.trim_matches('"'), words) {

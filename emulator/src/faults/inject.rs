@@ -54,8 +54,8 @@ fn halved(mut reply: Reply) -> Reply {
     reply
 }
 
-/// Removes a service from the list in an answer, and from the total number of services. If the answer has no list of
-/// services, returns it unchanged.
+/// Removes a service from the list in an answer, and reduces the total number of services in the answer. If the answer
+/// has no list of services, returns it unchanged.
 fn without_service(mut reply: Reply, service: &str) -> Reply {
     let Ok(mut document) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
     let is_hidden = |item: &Value| item["name"] == service || item["id"] == service;

@@ -1,13 +1,13 @@
 //! The kinds of faults, and the keys of fault files. The reader of fault files and the JSON Schema of these files both
 //! use these definitions.
 
-/// The maximum time for delays and slow bodies, in milliseconds.
+/// The longest delay, and the longest time for sending a slow body, in milliseconds.
 pub(crate) const MAX_MILLIS: u64 = 600_000;
 /// The maximum value of `Retry-After`, in seconds: one year.
 pub(crate) const MAX_SECONDS: u64 = 31_536_000;
 /// The HTTP methods that the two APIs use.
 pub(crate) const METHODS: &[&str] = &["DELETE", "GET", "PATCH", "POST", "PUT"];
-/// The keys that select the requests of a rule. Every kind of fault allows them.
+/// The keys that select the requests to which a rule applies. Every kind of fault allows these keys.
 pub(crate) const WHEN: &[&str] = &["method", "path", "nth", "times"];
 
 /// A kind of fault, as a rule in a fault file names it.

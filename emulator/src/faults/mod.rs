@@ -1,4 +1,5 @@
-//! Faults: the rules that select requests for them, the files that define them, and their effect on answers.
+//! Faults that are injected into requests: the rules that select the requests, the files that define the rules, and the
+//! effect of each fault.
 
 mod fault;
 mod file;

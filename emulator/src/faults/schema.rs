@@ -26,9 +26,10 @@ fn key(name: &str) -> Value {
         "nth" => {
             with_default(number("The number of the first matching request to affect.", 1, None), json!(1))
         }
-        "times" => {
-            with_default(number("The number of matching requests in a row to affect.", 1, None), json!(1))
-        }
+        "times" => with_default(
+            number("The number of consecutive matching requests that get the fault.", 1, None),
+            json!(1),
+        ),
         "millis" => number("The time in milliseconds.", 0, Some(MAX_MILLIS)),
         "service" => json!({
             "description": "The name or the id of the service to omit.",

@@ -25,10 +25,11 @@ use crate::state::{StoreError, World};
 
 /// The maximum size of a request's body, in bytes. Larger requests are refused.
 const MAX_BODY_BYTES: usize = 4 << 20;
-/// The maximum number of bytes that the server reads from a body that is too large. If it stopped reading at once, the
+/// The maximum number of bytes that the server reads from a body that is too large. If the server did not read on, the
 /// client would not receive the refusal.
 const MAX_DRAINED_BYTES: usize = 64 << 20;
-/// The maximum number of requests that the server remembers. When there are more, it forgets the oldest ones.
+/// The maximum number of requests that the server remembers. When there are more, the server forgets the oldest
+/// requests.
 const MAX_RECORDS: usize = 100_000;
 
 /// The reason why the server could not be started.
@@ -142,8 +143,8 @@ impl Server {
         lock(&self.shared.core).world.clone()
     }
 
-    /// Changes the state as an operator would, without applying the API's rules, and stores it. If it can't be stored,
-    /// nothing changes.
+    /// Changes the state as an operator would, without applying the API's rules, and stores it. If the state can't be
+    /// stored, nothing changes.
     pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         lock(&self.shared.core).edit(change)
     }

@@ -84,8 +84,8 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
     Ok(Answer::json(200, &document))
 }
 
-/// Returns the time at which a version was created, in milliseconds since 1970. The state does not store this time, so
-/// each version counts as one minute younger than the previous one.
+/// Returns an invented time of creation for a version, in milliseconds since 1970, because the state does not store the
+/// real time. The time is one minute after the time of the previous version.
 fn version_created_at(item: &CatalogItem, version: u32) -> i64 {
     item.created_at + i64::from(version.saturating_sub(1)) * 60_000
 }

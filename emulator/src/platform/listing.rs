@@ -39,8 +39,8 @@ impl ListQuery {
         self.search.as_ref().is_none_or(|part| name.to_lowercase().contains(part))
     }
 
-    /// Returns the JSON of the answer. `rows` must be in the order of creation. This order is kept for rows that
-    /// compare as equal. `compare` compares two rows by a field, and `show` converts a row to JSON.
+    /// Returns the JSON of the answer. `rows` must be in the order of creation. Rows that compare as equal stay in this
+    /// order. `compare` compares two rows by a field, and `show` converts a row to JSON.
     pub(super) fn document<T>(
         &self,
         mut rows: Vec<T>,
@@ -57,8 +57,8 @@ impl ListQuery {
     }
 }
 
-/// Reads the page size from the parameter `limit`. Returns 10 if the parameter is missing. Adds an error if it is
-/// invalid.
+/// Reads the page size from the parameter `limit`. Returns 10 if the parameter is missing. Adds an error if its value
+/// is invalid.
 fn limit(call: &Call<'_>, problems: &mut RequestProblems, most: u32) -> usize {
     let Some(text) = call.query.one("limit") else { return 10 };
     let (at, sent) = (At::query("limit"), json!(text));
@@ -90,8 +90,8 @@ fn sort(problems: &mut RequestProblems, text: &str, fields: &[&'static str]) -> 
     None
 }
 
-/// Reads a boolean query parameter. Returns `None` if it is missing. If it is invalid, adds an error and returns
-/// `None`.
+/// Reads a boolean query parameter. Returns `None` if the parameter is missing. If its value is invalid, adds an error
+/// and returns `None`.
 pub(super) fn truth(call: &Call<'_>, problems: &mut RequestProblems, name: &str) -> Option<bool> {
     let text = call.query.one(name)?;
     scalars::boolean(problems, &At::query(name), &json!(text))

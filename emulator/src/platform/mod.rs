@@ -27,16 +27,16 @@ use crate::state::{Workspace, WorkspaceKey};
 pub(super) use routes::is_platform;
 use routes::{Endpoint, ROUTES};
 
-/// Settings for behavior of the Platform API that the vendor does not specify, or may change.
+/// Settings for those details of the Platform API that the vendor does not specify, or might change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformOptions {
-    /// True if a service can't get the name of an inactive service. If false, only the names of active services are
-    /// taken.
+    /// True if the names of inactive services are taken, so that no other service can get them. If false, only the
+    /// names of active services are taken.
     pub inactive_names_taken: bool,
     /// The maximum number of services on one page of a list.
     pub services_page_max: u32,
-    /// True if an update that contains version sets keeps the other version sets of the service. If false, the update
-    /// removes them. An update without version sets keeps all of them in either case.
+    /// True if an update that contains version sets keeps those version sets of the service that the update does not
+    /// name. If false, the update removes them. An update without version sets always keeps all version sets.
     pub keeps_version_sets: bool,
 }
 
@@ -51,7 +51,7 @@ impl Default for PlatformOptions {
 pub(super) struct Platform {
     limiter: Limiter<Endpoint>,
     options: PlatformOptions,
-    /// The number of requests so far. Answers about conflicts contain a reference number that is made from it.
+    /// The number of requests so far. Answers with status 409 contain a reference number that is made from this count.
     seen: u64,
 }
 
@@ -158,8 +158,8 @@ impl Platform {
         allowance.add_headers(answer)
     }
 
-    /// Returns the answer for a refusal. If the reason is a conflict, the answer also has an error code, and a
-    /// reference number for the vendor's support.
+    /// Returns the answer for a refusal. An answer with status 409 also has an error code, and a reference number for
+    /// the vendor's support.
     fn refuse(&self, refusal: &Refusal) -> Answer {
         match refusal {
             Refusal::Conflict(detail) => {
@@ -214,8 +214,8 @@ fn find_workspace(world: &World, named: &str) -> Result<String, Refusal> {
     if world.workspace(&id).is_some() { Ok(id) } else { Err(no_workspace(&id)) }
 }
 
-/// Returns the workspace's key with which a request was sent. Returns `Ok(None)` if the key belongs to another
-/// workspace, or if `workspace` is `None`. Refuses the request if no workspace has the key.
+/// Returns the key with which a request was sent, if it is a key of `workspace`. Returns `Ok(None)` if only another
+/// workspace has the key, or if `workspace` is `None`. Refuses the request if no workspace has the key.
 fn known_key<'w>(
     request: &Request,
     world: &'w World,

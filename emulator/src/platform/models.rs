@@ -1,5 +1,5 @@
-//! Models of request bodies on the Platform API, and of the objects in these bodies. A model defines the fields of an
-//! object and their allowed values.
+//! Data models of request bodies on the Platform API, and of the objects in these bodies. A data model defines the
+//! fields of an object and their allowed values.
 
 use std::sync::LazyLock;
 
@@ -14,13 +14,13 @@ static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PHONE_PATTER
 const PHONE_PATTERN: &str = r"^\+[1-9]\d{1,14}$";
 const E164: Pattern = (&PHONE, PHONE_PATTERN);
 
-/// The kind of value for the phone number of the user who sends a message.
+/// The rules for a user's phone number: the international format E.164, such as `+14155550100`.
 pub(super) const PHONE_NUMBER: ValueKind = ValueKind::Text { least: 0, most: 16, pattern: Some(E164) };
 /// The maximum length of a message from the user or the agent, in characters.
 pub(super) const MAX_TURN_CHARS: usize = 8192;
-/// The kind of value for the name of a version set in a path.
+/// The rules for the name of a version set in a path: 1 to 40 characters.
 pub(super) const SET_NAME: ValueKind = text(1, 40);
-/// The kind of value for the search text of a list request.
+/// The rules for the search text of a list request: 1 to 200 characters.
 pub(super) const SEARCH: ValueKind = text(1, 200);
 
 const ANY: usize = usize::MAX;
@@ -50,7 +50,7 @@ const fn open(fields: &'static [ModelField]) -> Model {
     Model { fields, closed: false }
 }
 
-/// The model for the body of a request that creates a service.
+/// The data model for the body of a request that creates a service.
 pub(super) static CREATE: Model = open(&[
     field("name", NAME, Refused),
     field("description", DESCRIPTION, Means(|| json!(""))),
@@ -68,7 +68,8 @@ pub(super) static CREATE: Model = open(&[
     field("escalation_policy", ValueKind::Model(&ESCALATION_POLICY), Nothing),
 ]);
 
-/// The model for the body of a request that updates a service. Fields that are absent or null keep their values.
+/// The data model for the body of a request that updates a service. Fields that are absent or null in the body keep the
+/// values that the service has.
 pub(super) static UPDATE: Model = open(&[
     field("name", NAME, Nothing),
     field("description", DESCRIPTION, Nothing),
@@ -86,24 +87,23 @@ pub(super) static UPDATE: Model = open(&[
     field("escalation_policy", ValueKind::Model(&ESCALATION_POLICY), Nothing),
 ]);
 
-/// The model for the body of a request that creates or replaces a version set.
+/// The data model for the body of a request that creates or replaces a version set.
 pub(super) static UPSERT: Model = open(&[field("version_set", ValueKind::Model(&VERSION_SET), Refused)]);
 
-/// The model for the body of a request with a text message from the user.
+/// The data model for the body of a request with a text message from the user.
 pub(super) static TEXT_TURN: Model =
     open(&[field("phone_number", PHONE_NUMBER, Refused), field("text", text(1, MAX_TURN_CHARS), Refused)]);
 
 static TAG: Model = open(&[field("key", TEXT, Refused), field("value", TEXT, Nothing)]);
 
-/// The model for a version set in a request.
+/// The data model for a version set in a request.
 pub(crate) static VERSION_SET: Model = open(&[
     field("agent_version_number", INTEGER, Nothing),
     field("context_graph_version_number", INTEGER, Nothing),
     field("llm_model_preferences", PREFERENCES, Means(|| json!({}))),
 ]);
 
-/// The kind of value for the LLM preferences of a version set: an object with the preferred LLM for each kind of
-/// interaction.
+/// The rules for the LLM preferences of a version set: an object with the preferred LLM for each kind of interaction.
 pub(crate) const PREFERENCES: ValueKind = ValueKind::Map { of: &ValueKind::Model(&LLM_CONFIG), most: ANY };
 
 static LLM_CONFIG: Model = open(&[
@@ -143,7 +143,7 @@ static EXPERIENCE_CONTROLS: Model = Model {
 
 const EFFORT: ValueKind = ValueKind::Literal(&["none", "minimal", "low", "medium", "high", "xhigh"]);
 
-/// The model for the settings of the voice pipeline, such as which text-to-speech model to use.
+/// The data model for the voice settings of a service, such as the text-to-speech provider and the length of pauses.
 pub(crate) static VOICE_CONFIG: Model = open(&[
     field("tts_model", ValueKind::Literal(&["sonic-turbo", "sonic-3"]), Nothing),
     field("max_buffer_delay_ms", INTEGER, Nothing),
@@ -189,7 +189,8 @@ static FORWARDING: Model = open(&[
     field("warm_transfer", ValueKind::Boolean, Means(|| json!(true))),
 ]);
 
-/// The model for the escalation policy of a service, which names the action to take for each kind of trigger.
+/// The data model for the escalation policy of a service. For each of three triggers, such as a full context window,
+/// the policy names an action, such as `hangup`.
 pub(crate) static ESCALATION_POLICY: Model = open(&[
     field("context_window_exhaustion", ACTION, OPERATOR),
     field("risk_scorer", ACTION, OPERATOR),

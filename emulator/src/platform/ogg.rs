@@ -17,7 +17,7 @@ pub(super) fn spoken(text: &str) -> Vec<u8> {
     [page(FIRST, 0, 0, &head), page(0, 0, 1, &tags), page(LAST, 960, 2, &SILENCE)].concat()
 }
 
-/// Returns the UTF-8 bytes of the text, preceded by their number as a 32-bit integer.
+/// Returns the UTF-8 bytes of the text, preceded by the number of bytes as a 32-bit integer.
 fn counted(text: &str) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     [length.to_le_bytes().as_slice(), text.as_bytes()].concat()

@@ -33,8 +33,8 @@ impl<'w> ResolvedRefs<'w> {
         Self { home, agent: home.agents().get(agent_id), graph: home.context_graphs().get(context_graph_id) }
     }
 
-    /// Checks the versions and LLMs of a version set, and adds an error for each that is invalid. Returns the version
-    /// set to store.
+    /// Checks the versions and LLMs of a version set, and adds an error for each invalid version and LLM. Returns the
+    /// version set to store.
     pub(super) fn resolve(
         &self,
         problems: &mut RequestProblems,
@@ -70,9 +70,9 @@ impl<'w> ResolvedRefs<'w> {
         sets.iter().map(resolve).collect()
     }
 
-    /// Checks version sets that stay unchanged when a request changes the service's agent or context graph. The new
-    /// agent or context graph must have the versions that these version sets pin. Adds an error for each version that
-    /// it does not have. `kept` contains the names and values of these version sets.
+    /// Checks the version sets in `kept`: those that a request leaves unchanged while it changes the service from `old`
+    /// to `new`. If the agent or the context graph changes, it must have the versions that these version sets pin. Adds
+    /// an error for each pinned version that does not exist.
     pub(super) fn check_unchanged<'s>(
         &self,
         problems: &mut RequestProblems,

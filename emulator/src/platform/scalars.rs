@@ -1,5 +1,6 @@
-//! Reads strings, numbers, booleans and UUIDs by the rules of pydantic's lax mode, which also accepts a number in a
-//! string, for example. If a value is invalid, each function adds an error and returns `None`.
+//! Reads strings, numbers, booleans and UUIDs by the rules of the lax mode of pydantic, a Python validation library.
+//! For example, this mode also accepts a number in a string. If a value is invalid, each function adds an error and
+//! returns `None`.
 
 use std::sync::LazyLock;
 
@@ -45,8 +46,8 @@ pub(super) fn text(
     Some(text.to_owned())
 }
 
-/// Reads a whole number from `least` to `most`. A bound that is `None` does not apply. The client may send it as a
-/// number, a string or a boolean.
+/// Reads a whole number from `least` to `most`. A bound that is `None` does not apply. The value from the client can be
+/// a JSON number, a string or a boolean.
 pub(super) fn integer(
     problems: &mut RequestProblems,
     at: &At,
@@ -125,8 +126,8 @@ fn without_underscores(text: &str) -> Option<String> {
     Some(text.replace('_', ""))
 }
 
-/// Reads a number within bounds. `None` stands for no bounds. The client may send it as a number, a string or a
-/// boolean.
+/// Reads a number within bounds. `None` stands for no bounds. The value from the client can be a JSON number, a string
+/// or a boolean.
 pub(super) fn number(
     problems: &mut RequestProblems,
     at: &At,
@@ -164,7 +165,7 @@ pub(super) fn number(
     Some(json!(number))
 }
 
-/// Reads a boolean. The client may send it as a boolean, as 0 or 1, or as a string such as `yes`.
+/// Reads a boolean. The value from the client can be a JSON boolean, 0 or 1, or a string such as `yes`.
 pub(super) fn boolean(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     let read = match value {
         Value::Bool(truth) => return Some(*truth),

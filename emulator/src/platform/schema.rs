@@ -1,8 +1,8 @@
-//! Models of JSON values. A model says which fields and values are valid. Values are read by the rules of pydantic's
-//! lax mode, which also accepts a number in a string, for example.
+//! Data models of JSON values. A data model says which fields and values are valid. Values are read by the rules of the
+//! lax mode of pydantic, a Python validation library. For example, this mode also accepts a number in a string.
 //!
-//! A value that was read is normalized: it has the types of the model, no unknown keys, and defaults for missing keys.
-//! It contains no nulls, except in objects that the model does not describe further.
+//! A value that was read is normalized: it has the types of the data model, no unknown keys, and defaults for missing
+//! keys. It contains no nulls, except in objects that can have any content.
 
 use serde_json::{Map, Value, json};
 
@@ -54,7 +54,7 @@ pub(super) const TEXT: ValueKind = ValueKind::Text { least: 0, most: usize::MAX,
 /// A whole number without bounds.
 pub(super) const INTEGER: ValueKind = ValueKind::Integer { least: None, most: None };
 
-/// An object whose keys are known. The model lists them.
+/// The data model of an object: its known keys, and whether other keys are refused.
 pub(crate) struct Model {
     pub(super) fields: &'static [ModelField],
     /// True if objects with unknown keys are refused. If false, unknown keys are dropped.
@@ -72,9 +72,10 @@ pub(crate) struct ModelField {
 pub(super) enum Absent {
     /// The request is refused, because the key is required.
     Refused,
-    /// The value is absent, and the request has the same effect as with the value null.
+    /// The key has no value. The request has the same effect as with the value null.
     Nothing,
-    /// The value is the default that this function returns. If the value is null, the request is refused.
+    /// The key has the default value that this function returns. A request that has the key with the value null is
+    /// refused.
     Means(fn() -> Value),
 }
 
@@ -100,7 +101,7 @@ impl ValueKind {
         }
     }
 
-    /// Returns a stored value in the form that answers have: objects have every key of their model.
+    /// Returns a stored value in the form for answers, in which objects have every key of their data model.
     pub(super) fn show(&self, stored: &Value) -> Value {
         match (self, stored) {
             (Self::Model(model), Value::Object(fields)) => model.show(fields),
@@ -146,7 +147,8 @@ impl Model {
         sound.then_some(result)
     }
 
-    /// Returns a stored object with every key of the model. Keys that are not stored have their default value, or null.
+    /// Returns a stored object with every key of the data model. Keys that are not stored have their default value, or
+    /// null.
     pub(super) fn show(&self, stored: &Map<String, Value>) -> Value {
         let show = |field: &ModelField| {
             let value = match (stored.get(field.name), &field.absent) {
@@ -161,8 +163,8 @@ impl Model {
 }
 
 impl ModelField {
-    /// Reads the value of this key from an object. Returns null if the key is missing or null, and the model allows
-    /// this. If the value is invalid or a required key is missing, adds errors and returns `None`.
+    /// Reads the value of this key from an object. For a missing key, returns the default value, or null if the key has
+    /// no default. If the value is invalid or a required key is missing, adds errors and returns `None`.
     fn read(&self, problems: &mut RequestProblems, at: &At, sent: &Map<String, Value>) -> Option<Value> {
         match (sent.get(self.name), &self.absent) {
             (None, Absent::Nothing) | (Some(Value::Null), Absent::Nothing) => Some(Value::Null),

@@ -14,7 +14,7 @@ use crate::api::refusal::Refusal;
 use crate::state::World;
 use crate::state::{PlatformService, ServiceTag, Workspace};
 
-/// The fields of a service in a request, after a model has checked and normalized them.
+/// The fields of a service in a request, after they have been checked and normalized by a data model.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ServiceBody {
@@ -35,7 +35,7 @@ struct ServiceBody {
 }
 
 impl ServiceBody {
-    /// Returns a copy of the service `old` with the values that the request contains. The version sets are not changed.
+    /// Returns a copy of the service `old`, updated with the values in the request. The version sets are not changed.
     fn merged_with(&self, old: &PlatformService) -> PlatformService {
         fn take<T: Clone>(sent: &Option<T>, old: &T) -> T {
             sent.as_ref().unwrap_or(old).clone()
@@ -58,8 +58,7 @@ impl ServiceBody {
         }
     }
 
-    /// Checks that the agent and the context graph in the request exist. Ignores an id that the request does not
-    /// contain.
+    /// Checks that the agent and the context graph exist if the request contains their ids.
     fn check_refs(&self, home: &Workspace) -> Result<(), Refusal> {
         if let Some(id) = self.agent_id.as_ref().filter(|id| home.agents().get(id).is_none()) {
             return Err(Refusal::NotFound(format!("agent {id} does not exist")));
@@ -72,8 +71,8 @@ impl ServiceBody {
     }
 }
 
-/// Converts fields that a model has read to a Rust type. This can't fail for fields that the model accepts, because the
-/// model's rules are stricter than the type's.
+/// Converts fields to a Rust type, after a data model has accepted them. The conversion can't fail, because the rules
+/// of the data model are stricter than those of the Rust type.
 fn typed<T: serde::de::DeserializeOwned>(
     problems: &mut RequestProblems,
     fields: Option<Map<String, Value>>,
@@ -106,8 +105,8 @@ fn find<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusa
     home.services().get(id).ok_or_else(|| Refusal::NotFound(format!("service {id} does not exist")))
 }
 
-/// Returns the service with this id. Refuses the request if the service does not exist, or is a system service that
-/// can't be changed.
+/// Returns the service with this id. Refuses the request if the service does not exist, or is a system service, which
+/// clients can't change.
 fn find_changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     let service = find(home, id)?;
     if service.is_system {
@@ -220,8 +219,8 @@ pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answ
 }
 
 /// Refuses the request if another service already has the name of the new or updated service. Inactive services are
-/// ignored, unless [`inactive_names_taken`](super::PlatformOptions::inactive_names_taken) is true. If the service `old`
-/// already had the name and was not ignored, the name is not checked again.
+/// ignored, unless [`inactive_names_taken`](super::PlatformOptions::inactive_names_taken) is true. `old` is the service
+/// before the update. If `old` has the same name and is not ignored, the name is not checked again.
 fn check_name_is_free(
     call: &Call<'_>,
     home: &Workspace,

@@ -1,5 +1,5 @@
-//! The endpoints with which users talk to services. A text turn is the answer to a text message from the user, and a
-//! voice turn is the answer to a voice message.
+//! The endpoints with which users talk to services. In a text turn, the agent answers a text message from the user. In
+//! a voice turn, the agent answers a voice message.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Parses UUIDs by the rules of pydantic, with its error messages.
+//! Parses UUIDs by the rules and with the error messages of pydantic, a Python validation library.
 
 /// The number of hexadecimal digits in each of the five groups of a UUID.
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];

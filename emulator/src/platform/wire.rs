@@ -1,4 +1,4 @@
-//! Converts rows of the state to the JSON that answers contain.
+//! Converts services to the JSON that answers contain.
 
 use serde_json::{Map, Value, json};
 

@@ -107,8 +107,8 @@ fn add_missing_service(world: &mut World, workspace: &str, seed: &SeedPlatformSe
     world.add_platform_service(workspace, service);
 }
 
-/// Reads a version set of a seed. If its LLM preferences are not valid on the Platform API, omits all of them. Such
-/// preferences occur in version sets that were copied from an organization. Returns `None` if a version number is
+/// Reads a version set of a seed. Omits all LLM preferences if one of them is not valid on the Platform API. Invalid
+/// preferences can occur in version sets that were copied from an organization. Returns `None` if a version number is
 /// invalid.
 fn any_set(fields: &Map<String, Value>) -> Option<VersionSet> {
     let without = || {

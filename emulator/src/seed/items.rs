@@ -13,7 +13,7 @@ use crate::state::{CatalogItem, Table, VersionSet};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedItem {
-    /// The name. No other item in the same list may have it.
+    /// The name of the agent or context graph. It must be unique in its list.
     #[schemars(with = "String")]
     pub(crate) name: Spanned<String>,
     /// The id: 24 hexadecimal digits in an organization, and a UUID in a workspace. If absent, a new id is generated.
@@ -23,7 +23,7 @@ pub(crate) struct SeedItem {
     /// one version.
     #[serde(default = "one")]
     pub(crate) versions: u32,
-    /// True if the agent or context graph is deprecated. New services can't use it.
+    /// True if the agent or context graph is deprecated. On the Classic API, a service that uses it can't be activated.
     #[serde(default)]
     pub(crate) deprecated: bool,
 }
@@ -111,8 +111,8 @@ pub(crate) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, Str
     Ok(VersionSet { agent_version, context_graph_version, llm_model_preferences, extra })
 }
 
-/// Returns the existing agent or context graph that the seed describes. Searches by the id, or by the name if the seed
-/// has no id.
+/// Returns the existing agent or context graph that the seed describes. Searches by the id in the seed, or by the name
+/// if the seed does not give an id.
 pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> Option<&'t CatalogItem> {
     table.iter().find(|item| match &seed.id {
         Some(id) => item.id == id.value,
@@ -120,8 +120,8 @@ pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> 
     })
 }
 
-/// Creates an agent or context graph as the seed describes it. `id` is its id if the seed has none, and `millis` is its
-/// time of creation in milliseconds since 1970.
+/// Creates an agent or context graph as the seed describes it. `id` is used if the seed does not give an id. `millis`
+/// is the time of creation in milliseconds since 1970.
 pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) -> CatalogItem {
     CatalogItem {
         id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
@@ -133,8 +133,8 @@ pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) 
     }
 }
 
-/// Returns a copy of an existing agent or context graph, updated with the name, the number of versions and the
-/// deprecation from the seed.
+/// Returns a copy of an existing agent or context graph, updated with the values from the seed. The number of versions
+/// is never reduced.
 pub(crate) fn renewed_item(seed: &SeedItem, known: &CatalogItem) -> CatalogItem {
     CatalogItem {
         name: seed.name.value.clone(),

@@ -99,7 +99,7 @@ struct SeedDocument {
 }
 
 impl Seed {
-    /// Reads the text of a seed file. Errors if it is invalid, for example if a name refers to something that the seed
+    /// Reads the text of a seed file. Errors if the text is invalid, for example if it names an agent that the seed
     /// does not define.
     pub fn from_yaml(text: &str) -> Result<Self, FileError> {
         let document: SeedDocument =
@@ -151,7 +151,7 @@ impl Seed {
         self.workspaces.entry(id).or_insert_with(|| SeedWorkspace::mirror(organization));
     }
 
-    /// Adds the organizations and workspaces of the seed to the world, or updates them. Applying the same seed again
+    /// Adds the organizations and workspaces of the seed to the state, or updates them. Applying the same seed again
     /// changes nothing.
     pub(crate) fn apply(&self, world: &mut World, now: SystemTime) {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();

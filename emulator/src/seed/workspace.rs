@@ -45,8 +45,8 @@ pub(crate) struct SeedWorkspaceKey {
     pub(crate) permissions: Option<BTreeSet<WorkspacePermission>>,
 }
 
-/// Adds the field `name` to the JSON Schema of a workspace's key. It is another name for the field `id`. The library
-/// schemars does not add such aliases itself.
+/// Adds the field `name` to the JSON Schema of a workspace's key. This field is an alias of the field `id`. The library
+/// schemars does not add aliases itself.
 fn with_alias(schema: &mut schemars::Schema) {
     if let Some(Value::Object(members)) = schema.get_mut("properties")
         && let Some(id) = members.get("id").cloned()

@@ -126,7 +126,7 @@ pub struct Service {
     pub agent_id: String,
     /// The id of the service's context graph.
     pub context_graph_id: String,
-    /// The tags by key. The value is `None` if the API shows it as null.
+    /// The tags by key. The value of a tag is `None` if the API shows the value as null.
     pub tags: BTreeMap<String, Option<String>>,
     /// Words that speech recognition should expect in conversations.
     pub keyterms: Vec<String>,
@@ -151,7 +151,7 @@ pub struct BehaviorSet {
     pub is_active: bool,
     /// The ids of the services that the behavior set applies to.
     pub applied_to_services: Vec<String>,
-    /// The tags by key. The value is `None` if the API shows it as null.
+    /// The tags by key. The value of a tag is `None` if the API shows the value as null.
     pub tags: BTreeMap<String, Option<String>>,
     /// The user who created the behavior set.
     pub creator: String,

@@ -1,4 +1,5 @@
-//! Types of rows and settings that both organizations and workspaces have.
+//! Rust types for the rows and settings that exist in both organizations and workspaces: agents, context graphs,
+//! version sets, LLMs and replies.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +18,18 @@ pub struct AgentSettings {
     pub replies: Replies,
 }
 
-/// The agents' replies in conversations. Without any, an agent greets the user and repeats the user's messages.
+/// The agents' replies in conversations. If none are defined, an agent greets the user and repeats the user's messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replies {
     /// The first message of a conversation in which the agent speaks first. `{agent}` and `{service}` are replaced by
     /// the names of the agent and the service.
     pub greeting: Option<String>,
-    /// Fixed replies for certain conversations. An agent uses the first one whose conditions are all true.
+    /// Fixed replies for certain conversations. An agent uses the first reply whose conditions are all true.
     pub canned: Vec<CannedReply>,
 }
 
-/// A fixed reply for conversations in which all its conditions are true.
+/// A fixed reply of an agent. It is used only if all its conditions are true.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CannedReply {
@@ -40,8 +41,8 @@ pub struct CannedReply {
     pub agent_version: Option<u32>,
     /// Condition: the version of the context graph. If absent, any version matches.
     pub context_graph_version: Option<u32>,
-    /// Condition: a part of the user's message. If absent, any message matches, and so does a conversation in which the
-    /// agent speaks first.
+    /// Condition: a text that the user's message must contain. If absent, any message matches, and the agent can also
+    /// begin a conversation with this reply.
     pub says: Option<String>,
     /// The text of the agent's reply. `{agent}` and `{service}` are replaced by the names of the agent and the service.
     pub answer: Option<String>,
@@ -51,13 +52,13 @@ pub struct CannedReply {
     pub finishes: bool,
     /// True if the agent does not reply at all. This has an effect only on the Platform API.
     pub silent: bool,
-    /// True if the request is refused, because another turn of the same user is still in progress. This has an effect
+    /// True if the request is refused, as if another turn of the same user were still in progress. This has an effect
     /// only on the Platform API.
     pub busy: bool,
 }
 
-/// An error that is sent instead of an agent's reply. On the Classic API, it is an event in the stream, after the
-/// status 201.
+/// An error that is sent instead of an agent's reply. On the Classic API, the answer has the status 201, and the error
+/// is an event in the answer's stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplyError {
@@ -67,7 +68,7 @@ pub struct ReplyError {
     pub description: String,
 }
 
-/// An agent or a context graph. A version set can pin a version of each.
+/// An agent or a context graph. A version set can pin one of its versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogItem {
     /// The id: 24 hexadecimal digits in an organization, and a UUID in a workspace.
@@ -78,7 +79,7 @@ pub struct CatalogItem {
     pub name: String,
     /// The number of versions, which is also the number of the latest version. The first version has the number 1.
     pub versions: u32,
-    /// True if the agent or context graph is deprecated. A service that uses it can't be activated.
+    /// True if the agent or context graph is deprecated. On the Classic API, a service that uses it can't be activated.
     pub deprecated: bool,
     /// The time of creation, in milliseconds since 1970.
     pub created_at: i64,
@@ -92,8 +93,7 @@ pub struct VersionSet {
     pub agent_version: Option<u32>,
     /// The pinned version of the context graph. `None` means the latest version.
     pub context_graph_version: Option<u32>,
-    /// The preferred LLM for each kind of interaction, with its parameters, as the client sent them: `{llm_name,
-    /// params}`.
+    /// The preferred LLM for each kind of interaction: an object with the LLM's name and its parameters.
     pub llm_model_preferences: Map<String, Value>,
     /// All other fields as the client sent them, such as `applied_behavior_ids`.
     pub extra: Map<String, Value>,

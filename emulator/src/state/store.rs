@@ -1,8 +1,8 @@
-//! The state file, a database of the library redb. Each change of the world is one transaction. It is safely on disk
-//! when `save` returns.
+//! The state file, a database of the library redb. Each change of the state is one transaction. The change is safely on
+//! disk when `save` returns.
 //!
 //! Rows are stored as JSON. The key of a row consists of the organization or workspace, the kind of row, and the id.
-//! Copies of the world share their unchanged rows, so only rows with a different pointer are written.
+//! Copies of the state share their unchanged rows, so only rows with a different pointer are written.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,8 +22,8 @@ use super::world::World;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("amigops_emulator_meta");
 const ROWS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("amigops_emulator_rows");
-/// The table of the workspaces' rows. If a state file from an older version does not have this table, it is read as a
-/// file without workspaces.
+/// The table of the workspaces' rows. A state file from an older version of the emulator can lack this table. The file
+/// is then read as if it had no workspaces.
 const WORKSPACE_ROWS: TableDefinition<(&str, &str, &str), &[u8]> =
     TableDefinition::new("amigops_emulator_workspace_rows");
 const FORMAT: u64 = 1;
@@ -53,7 +53,7 @@ pub enum StoreError {
         /// The reason why the contents can't be read.
         reason: String,
     },
-    /// The file has the format of another version of the emulator.
+    /// The file has the format of a different version of the emulator.
     #[error("state file {} has format {found}, this version reads format {FORMAT}", path.display())]
     Format {
         /// The path of the file.
@@ -66,19 +66,19 @@ pub enum StoreError {
     Failed {
         /// The path of the file.
         path: PathBuf,
-        /// The system's or the database's error.
+        /// The error from the operating system or from the database.
         reason: String,
     },
 }
 
-/// The place where the world is stored: in memory, or in a file.
+/// The place where the emulator's state is stored: in memory, or in a file.
 pub(crate) enum Store {
     Memory,
     File { path: PathBuf, database: Box<Database> },
 }
 
 impl Store {
-    /// Opens or creates the state file, and reads the world from it. If the caller has already opened the file, uses
+    /// Opens or creates the state file, and reads the state from it. If the caller has already opened the file, uses
     /// `opened` instead of opening `path`.
     pub(crate) fn open(path: Option<&Path>, opened: Option<File>) -> Result<(Self, World), StoreError> {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
@@ -116,8 +116,8 @@ impl Store {
         Ok((store, world))
     }
 
-    /// Stores the differences between the worlds `before` and `after`. When this function returns, they are safely on
-    /// disk.
+    /// Stores the differences between the states `before` and `after`. When this function returns, the differences are
+    /// safely on disk.
     pub(crate) fn save(&self, before: &World, after: &World) -> Result<(), StoreError> {
         let Self::File { path, database } = self else { return Ok(()) };
         write(database, before, after)

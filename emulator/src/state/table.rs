@@ -11,12 +11,12 @@ pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Returns the id of the row. It is unique among the rows of the same kind in an organization or workspace.
     fn id(&self) -> &str;
 
-    /// Returns the number of the row in the order of creation. Numbers are never used twice.
+    /// Returns the number of the row in the order of creation. No number is used twice.
     fn sequence(&self) -> u64;
 }
 
 /// All rows of one kind in an organization or workspace. Copies of the table share their rows. A row has the same
-/// pointer in two copies until one of the copies changes it.
+/// pointer in two copies until the row is changed in one of the copies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     rows: Arc<Vec<Arc<T>>>,
@@ -44,7 +44,7 @@ pub(crate) enum RowChange<'a, T> {
 }
 
 impl<T: Row> Table<T> {
-    /// Creates a table from rows in any order, and sorts the rows by their creation.
+    /// Creates a table from rows in any order, and sorts them by their sequence numbers.
     pub(crate) fn from_rows(mut rows: Vec<T>) -> Self {
         rows.sort_by_key(Row::sequence);
         Self { rows: Arc::new(rows.into_iter().map(Arc::new).collect()) }
@@ -76,7 +76,7 @@ impl<T: Row> Table<T> {
         Arc::make_mut(&mut self.rows).get_mut(place).map(Arc::make_mut)
     }
 
-    /// Adds a row at the end of the table. Its sequence number must be higher than that of every other row.
+    /// Adds a row at the end of the table. The row's sequence number must be higher than the numbers of all other rows.
     pub(crate) fn push(&mut self, row: T) {
         Arc::make_mut(&mut self.rows).push(Arc::new(row));
     }
@@ -92,8 +92,8 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// Returns the differences between `before` and this table. Compares the tables in one pass, because both have
-    /// their rows in the order of creation.
+    /// Returns the differences between `before` and this table. One pass over both tables is enough, because their rows
+    /// are in the order of creation.
     pub(crate) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<RowChange<'a, T>> {
         if Arc::ptr_eq(&self.rows, &before.rows) {
             return Vec::new();

@@ -100,8 +100,7 @@ pub struct PlatformService {
     pub tags: Vec<ServiceTag>,
     /// Words that speech recognition should expect in conversations.
     pub keyterms: Vec<String>,
-    /// The version sets by name. Unlike on the Classic API, a new service has no version sets unless the client sends
-    /// some.
+    /// The version sets by name. A new service has only the version sets that the client sends.
     pub version_sets: BTreeMap<String, VersionSet>,
     /// The maximum number of tools that the service can run at the same time.
     pub tool_capacity: u8,
@@ -114,7 +113,8 @@ pub struct PlatformService {
     /// The settings of the voice pipeline. Only settings that a client has set or that have a default are stored, so
     /// there are no nulls.
     pub voice_config: Option<Map<String, Value>>,
-    /// The escalation policy. It maps each of the three triggers to an action of the form `{type}`.
+    /// The escalation policy. For each trigger, such as `risk_scorer`, it has an object whose field `type` names the
+    /// action.
     pub escalation_policy: Option<Map<String, Value>>,
     /// True if the service is a system service. Clients can't change it.
     pub is_system: bool,

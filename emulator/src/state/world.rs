@@ -34,8 +34,8 @@ impl World {
         self.organizations.get_mut(name).map(Arc::make_mut)
     }
 
-    /// Returns true if this world and `other` are unchanged copies of each other. Compares pointers, not contents, so
-    /// equal worlds of different origin count as different.
+    /// Returns true if this state and `other` are unchanged copies of each other. Compares pointers, not contents, so
+    /// equal states of different origin count as different.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.counter == other.counter
             && same_homes(&self.organizations, &other.organizations)

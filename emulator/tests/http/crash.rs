@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::harness::{Clock, SEED, service};
 
-/// The environment variable with the path of the child's state file. The test starts its own program again as a server,
-/// and kills that server. The variable is set only in the child, so that the child knows its role.
+/// The environment variable with the path of the state file. The test starts its own program again as a child process
+/// that runs a server, and kills the child. The variable is set only in the child, so that the child knows its role.
 const STATE: &str = "AMIGOPS_TEST_CRASH_STATE";
 const THIS_TEST: &str = "crash::confirmed_changes_survive_a_kill";
 

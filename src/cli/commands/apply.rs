@@ -119,8 +119,8 @@ impl Apply {
         Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::Everything, saved: None }))
     }
 
-    /// Plans again for a saved plan, and checks that the new plan equals the saved plan. Returns `None` if there is
-    /// nothing to do.
+    /// Makes a saved plan again, and checks that the new plan equals the saved plan. Returns `None` if there is nothing
+    /// to do.
     ///
     /// The new plan is executed, because it has been verified. The saved plan is only compared with it, because anyone
     /// could have edited the file.

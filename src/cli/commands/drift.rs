@@ -181,6 +181,7 @@ impl DriftCommand {
                     Err(failure) => (unknown_origin(context, name, api), Err(failure), 0),
                     Ok(mut prepared) => {
                         prepared.options.enforce_guardrails = false;
+                        prepared.options.corrects_origins = false;
                         // Only the flag makes orphans count as drift, not `prune: true` in amigops.yaml.
                         prepared.options.prune = self.prune;
                         let origin = prepared.origin(context);

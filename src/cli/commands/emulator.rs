@@ -56,18 +56,19 @@ enum LimitsArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LimitEnd {
-    /// Windows start and end on whole seconds
+    /// Rate-limit windows start and end on whole seconds
     Exact,
-    /// Windows start at their first request; the reported end is rounded up
+    /// A rate-limit window starts at its first request; the reported end is rounded up
     RoundedUp,
-    /// Windows start at their first request; the reported end is rounded down
+    /// A rate-limit window starts at its first request; the reported end is rounded down
     RoundedDown,
-    /// Windows start at their first request; responses have no rate-limit headers
+    /// A rate-limit window starts at its first request; responses have no rate-limit headers
     Untold,
 }
 
 impl LimitEnd {
-    /// Returns the documented rate limits, for windows of this length that start and end as the option says.
+    /// Returns the documented rate limits for windows of this length. The value of `--limit-end` says when windows
+    /// start and how responses report their end.
     fn limits(self, window: Duration) -> Limits {
         let window_end = match self {
             Self::Exact => return Limits::Documented { window },

@@ -1,8 +1,8 @@
 //! Compares the files that the loader has read, and all YAML files of the project, with the files of a commit, byte by
 //! byte.
 //!
-//! The files that the loader has read are compared even if git ignores them. For each symbolic link on the way to such
-//! a file, the commit must contain the same link.
+//! The files that the loader has read are compared even if git ignores them. If the loader reached a file through
+//! symbolic links, the commit must contain the same links.
 //!
 //! `git status` is not used, because it runs the filters that `.gitattributes` names. So files that git converts on
 //! check-out (filters such as LFS or git-crypt, `working-tree-encoding`, `ident`) count as changed. Different line
@@ -47,9 +47,9 @@ enum Comparison {
 }
 
 impl Git {
-    /// Returns true if the project differs from the commit: the commit does not contain every byte that the loader has
-    /// read, or a manifest or another YAML file in the directory was changed, added or deleted. An added file does not
-    /// count if git ignores it and the loader has not read it.
+    /// Returns true if the project differs from the commit. It differs if the commit does not contain every byte that
+    /// the loader has read. It also differs if a manifest or another YAML file in the directory was changed, added or
+    /// deleted. An added file does not count if git ignores it and the loader has not read it.
     pub(in crate::cli) fn is_changed(&self, commit: &str, loaded: &LoadedFiles<'_>) -> Result<bool, Failure> {
         let committed = self.list(commit)?;
         let directory = self.place.top.join(&self.place.prefix);

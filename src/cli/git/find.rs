@@ -18,8 +18,8 @@ pub(super) struct Place {
     pub(super) top: PathBuf,
     /// The directory that contains the repository's own files.
     pub(super) git_dir: PathBuf,
-    /// The path of the directory from the top of the work tree, with a slash at its end. It is empty for the top
-    /// itself.
+    /// The path from the top of the work tree to the directory whose repository was searched for, with a slash at its
+    /// end. It is empty for the top itself.
     pub(super) prefix: String,
 }
 
@@ -38,8 +38,8 @@ pub(super) fn find(directory: &Path) -> Result<Place, String> {
     Err("neither this directory nor a parent directory contains `.git`".to_owned())
 }
 
-/// Returns the directory of the repository's own files, or `None` if the directory `top` has no `.git`. The `.git` is
-/// that directory itself, or a file that contains the path of the directory, as in linked work trees and submodules.
+/// Returns the directory of the repository's own files, or `None` if the directory `top` has no `.git`. The returned
+/// directory is `.git` itself or, in linked work trees and submodules, the directory whose path is in the file `.git`.
 fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
     let path = top.join(".git");
     let Ok(meta) = fs::metadata(&path) else { return Ok(None) };

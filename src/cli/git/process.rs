@@ -43,7 +43,7 @@ const OVERRIDES: &[&str] =
 /// The variables that git needs to start on Windows, or as a part of Xcode.
 const SYSTEM: &[&str] = &["SystemRoot", "SystemDrive", "windir", "TEMP", "TMP", "DEVELOPER_DIR"];
 
-/// The variables by which git finds the configuration of the user and of the system, and the user who ran `sudo`.
+/// The variables that tell git where the configuration of the user and of the system is, and which user ran `sudo`.
 const USER: &[&str] = &[
     "HOME",
     "XDG_CONFIG_HOME",

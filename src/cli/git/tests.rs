@@ -31,7 +31,7 @@ fn no_variables() -> Env {
     Env::fixed([("", ""); 0])
 }
 
-/// Returns the checked-out commit of a project, as if the loader had read no files.
+/// Returns the checked-out commit of a project. Assumes that the loader has read no files.
 fn commit_of(project: &Path) -> Option<String> {
     base::checked_out_commit(&no_variables(), project, &LoadedFiles { patterns: &[], files: &[] })
 }

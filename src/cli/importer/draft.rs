@@ -9,7 +9,7 @@ use crate::edit::{self, Change};
 use crate::error::Failure;
 use crate::import::{NewFile, Note};
 use crate::manifest::{EnvironmentTarget, Loaded, ManifestDocument, Problems, Severity};
-use crate::model::{ServiceName, Snapshot};
+use crate::model::{ServiceName, Snapshot, TAG_ORIGIN};
 use crate::plan::{self, Field, Options, Plan, PlanError, ServiceKind, ServicePlan, VersionSetChangeKind};
 use crate::remote::complete_snapshot;
 
@@ -67,7 +67,7 @@ pub(super) struct Draft {
 /// The changes that a plan will still make after the files are written.
 #[derive(Default)]
 pub(super) struct RemainingChanges {
-    /// Sentences without their subject, a plan. They are printed to stdout.
+    /// The ends of sentences that begin with "a plan", such as "would change nothing." They are printed to stdout.
     pub(super) result: Vec<String>,
     /// The notes that are printed to stderr.
     pub(super) notes: Vec<String>,
@@ -294,25 +294,33 @@ fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
         max_removals: None,
         limited: !matches!(loaded.environment.target, EnvironmentTarget::Embedded { limits: false, .. }),
         only: Default::default(),
-        commit: None,
         create: Default::default(),
         enforce_guardrails: true,
+        corrects_origins: true,
     }
 }
 
-/// Describes the changes that a plan would make, apart from adding the project's ownership tag to services.
-fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
-    let tag = Field::Tag(tag.to_owned());
+/// Describes the changes that a plan would make, apart from writing the tags `ownership` and `origin`.
+fn remaining(plan: &Plan, ownership: &str) -> RemainingChanges {
+    let own_tags = [ownership, TAG_ORIGIN].map(|tag| Field::Tag(tag.to_owned()));
     let only_tags = |service: &&ServicePlan| {
         let alone = service.kind == ServiceKind::Update && service.steps.len() == 1;
-        service.adopted && alone && service.changes.fields.iter().all(|change| change.field == tag)
+        let mut fields = service.changes.fields.iter();
+        let any = service.adopted || fields.len() > 0;
+        alone
+            && any
+            && service.changes.version_sets.is_empty()
+            && fields.all(|change| own_tags.contains(&change.field))
     };
-    let adopted = plan.services.iter().filter(only_tags).count();
-    let rest: Vec<_> = plan.services.iter().filter(|service| !only_tags(service)).collect();
-    let what = match (adopted, rest.len()) {
+    let (tagged, rest): (Vec<_>, Vec<_>) = plan.services.iter().partition(only_tags);
+    let tag = match tagged.iter().all(|service| service.adopted) {
+        true => "add the ownership tag to",
+        false => "write the ownership tag and the tag `origin` of",
+    };
+    let what = match (tagged.len(), rest.len()) {
         (0, 0) => "would change nothing.".to_owned(),
-        (1, 0) => "would only add the ownership tag to 1 service: run `amigops apply`.".to_owned(),
-        (n, 0) => format!("would only add the ownership tag to {n} services: run `amigops apply`."),
+        (1, 0) => format!("would only {tag} 1 service: run `amigops apply`."),
+        (n, 0) => format!("would only {tag} {n} services: run `amigops apply`."),
         (_, 1) => "would still change 1 service: run `amigops plan` to see the changes.".to_owned(),
         (_, n) => format!("would still change {n} services: run `amigops plan` to see the changes."),
     };
@@ -332,7 +340,7 @@ fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
     RemainingChanges { result: vec![what], notes }
 }
 
-/// Returns a sentence that names the keys of a service that the plan would change.
+/// Returns a sentence that names the keys whose values the plan would change in a service.
 fn describe_update(plan: &Plan, service: &ServicePlan) -> String {
     let fields = service.changes.field_values().map(|change| change.path.to_string());
     let sets = plan.version_set_changes(service).flat_map(|set| match set.kind {

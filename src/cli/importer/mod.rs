@@ -223,8 +223,8 @@ fn relative(root: &Path, path: &Path) -> String {
     parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
 }
 
-/// Returns the path of the project's copy of the schema, relative to the directory of new manifests. Returns `None` if
-/// the project has no copy. There is no public URL of the schema.
+/// Returns the path of the project's copy of the manifest schema, relative to the directory of new manifests. Returns
+/// `None` if the project has no copy. New manifests refer to the copy, because the schema has no public URL.
 fn schema_path(root: &Path, out: &Path) -> Option<String> {
     const SCHEMA: &str = "schema/service.schema.json";
     root.join(SCHEMA).is_file().then(|| {

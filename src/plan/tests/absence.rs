@@ -92,9 +92,9 @@ fn ids_of_active_services_with_their_own_names_do_not_depend_on_absence() {
     assert!(!depends(vec![wanted("Coach", "A9")]), "there is no agent A9");
 }
 
-/// Makes a plan as a command does: from one reading of the list, and from a second reading if the plan depends on
-/// absent services. `by_id` are the services that a read by id finds. They include services that the second reading
-/// lacks. Returns `None` if no plan can be made.
+/// Makes a plan as a command does: from one reading of the list, and from a second reading if the plan could be wrong
+/// because a service is missing. `by_id` are the services that a read by id finds, including those that the second
+/// reading lacks. Returns `None` if no plan can be made.
 fn plan_from(
     desired: &Desired,
     (first, second): (&Snapshot, &Snapshot),

@@ -17,9 +17,9 @@ pub(crate) fn options() -> Options {
         touched: None,
         unmanage: BTreeSet::new(),
         limited: true,
-        commit: None,
         create: Default::default(),
         enforce_guardrails: true,
+        corrects_origins: true,
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
     }
 }
 
-/// Returns a service with the tag `origin` that a service of this name gets.
+/// Returns the service with the tag `origin` of a service that was made for this name.
 pub(crate) fn made_for(name: &str, mut service: LiveService) -> LiveService {
     let tag = OriginTag { name: NameHash::of(&name.into()), commit: None, is_former: false };
     service.tags.insert(TAG_ORIGIN.to_owned(), Some(tag.to_string()));

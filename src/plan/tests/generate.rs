@@ -183,8 +183,9 @@ fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
         })
 }
 
-/// Generates the tag `origin` of a live service: none if the service is older than the tag, its own name, another name
-/// if another client renamed or copied the service, or a value that a user has set.
+/// Generates the tag `origin` of a live service. A service that is older than the tag has none. Otherwise, the tag has
+/// the service's own name, another name if another client renamed or copied the service, or a value that a user has
+/// set.
 fn origin(name: &'static str) -> impl Strategy<Value = Option<String>> {
     let names = prop_oneof![3 => Just(name), 1 => select(NAMES.to_vec())];
     let commit = prop::option::of(Just("0a1b2c3d4e5f60718293a4b5c6d7e8f901234567".to_owned()));
@@ -254,8 +255,8 @@ fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
         })
 }
 
-/// Generates a desired and a live state for an API. Some states swap the names of two services, because random states
-/// would hardly ever do so.
+/// Generates a desired and a live state for an API. In some cases, the desired state swaps the names of two services,
+/// because random names would hardly ever form a swap.
 pub(crate) fn state(api: Api) -> impl Strategy<Value = (Desired, Snapshot)> {
     (all_wanted(api), all_live(api), prop::bool::weighted(0.15)).prop_map(|(mut desired, snapshot, swap)| {
         if swap {
@@ -265,7 +266,8 @@ pub(crate) fn state(api: Api) -> impl Strategy<Value = (Desired, Snapshot)> {
     })
 }
 
-/// Removes the tags `origin` that name another service, which only another client's renames and copies leave.
+/// Removes each tag `origin` that has another name than its service. Such tags exist only after another client has
+/// renamed or copied a service.
 pub(crate) fn without_renamed_services(mut snapshot: Snapshot) -> Snapshot {
     for service in &mut snapshot.services {
         let name = NameHash::of(&service.name);

@@ -156,8 +156,8 @@ fn an_unfinished_replacement_is_a_problem_if_a_service_of_another_project_has_th
 }
 
 /// Two runs have replaced Delta: one by a new service Delta, and the other by a new service Foxtrot. Only Foxtrot is
-/// declared. With `--prune`, one run retires the other new service, so that the next run does not mistake it for an
-/// unfinished replacement.
+/// declared. With `--prune`, one run retires the new service Delta, so that the next run does not mistake it for part
+/// of an unfinished replacement.
 #[test]
 fn one_of_two_replacements_of_the_same_service_is_retired_in_one_run() {
     for (api, expected) in [

@@ -315,7 +315,8 @@ fn undeclared_pins_are_carried_over_when_the_agent_changes_in_place() {
     assert_snapshot!(plan.findings[0].message, @"the agent version of version set `edge` is not declared, so it will be latest");
 }
 
-/// The tag `origin` can't be written, because that would lose one of the tags. So no tags are written at all.
+/// A service has several tags with the same key. Writing the tag `origin` would lose all but one of them, so no tags
+/// are written at all.
 #[test]
 fn several_undeclared_tags_with_one_key_are_not_written_with_another_field() {
     let mut service = made_for("Coach", platform_live("1", "Coach", "A1", json!({})));

@@ -58,14 +58,14 @@ fn a_new_service_whose_old_one_is_gone_is_activated() {
     let mut interrupted = crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Platform);
     interrupted.services.retain(|service| !service.active);
     let plan = plan_and_verify(&desired, &interrupted, &platform());
-    assert_snapshot!(steps(&plan), @"1 update 000000000000cafe00000001 name=Coach active=true");
+    assert_snapshot!(steps(&plan), @"1 update 000000000000cafe00000001 name=Coach active=true tags=managed_by,origin,replaces");
     assert_snapshot!(plan.findings[0].message, @"this service is activated, because the service that it was created to replace no longer exists");
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
-    assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 name=Coach");
+    assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 name=Coach tags=managed_by,origin,replaces");
     // A new service that was in use and was deactivated later is activated, too.
     desired.services.get_mut("Coach").expect("declared").active = None;
     interrupted.services[0].name = "Coach".into();
-    assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 active=true");
+    assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 active=true tags=managed_by,origin,replaces");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn settings_that_changed_meanwhile_are_written_to_an_unfinished_new_service() {
     desired.services.get_mut("Coach").expect("declared").settings = object(json!({"tool_capacity": 7}));
     let plan = show(&desired, &interrupted);
     assert!(
-        plan.starts_with(r#"1 update 000000000000cafe00000001 channel_type="voice" tool_capacity=7"#),
+        plan.starts_with(r#"1 update 000000000000cafe00000001 tags=managed_by,origin,replaces channel_type="voice" tool_capacity=7"#),
         "{plan}"
     );
 }
@@ -161,7 +161,7 @@ fn going_back_to_a_former_service_by_hand_is_undone_in_a_safe_order() {
     }
     let plan = plan_and_verify(&desired, &reverted, &platform());
     assert_snapshot!(steps(&plan), @r"
-    1 update 000000000000cafe00000001 active=true
+    1 update 000000000000cafe00000001 active=true tags=managed_by,origin,replaces
     2 retire 65f0c1aa-0000-4000-8000-000000000001 (delete) after 1
     ");
 }

@@ -67,7 +67,7 @@ fn an_interrupted_swap_that_no_manifest_continues_is_a_problem_with_advice() {
     let manifests_without_the_swap = desired([wanted("Able", "A3"), wanted("Delta", "A1")]);
     let error = try_plan(&manifests_without_the_swap, &state, &options()).expect_err("a problem");
     let [problem] = &error.problems[..] else { panic!("one problem: {error:?}") };
-    assert_snapshot!(problem.message, @"2 services match the name `Delta`: 65f0c1aa0000000000000001, 65f0c1bb0000000000000002");
+    assert_snapshot!(problem.message, @"2 services match the name `Delta`: 65f0c1aa0000000000000001 (`Delta (renaming 65f0c1)`, owned by this project), 65f0c1bb0000000000000002 (`Delta`, owned by this project)");
     assert_snapshot!(problem.help[0], @"an interrupted run left the temporary name `Delta (renaming 65f0c1)`: put `renamed_from` back into the manifest until a run has finished, or rename the service that the manifest does not mean");
     plan_and_verify(
         &desired([renamed("Able", "Delta", "A3"), renamed("Delta", "Able", "A1")]),
@@ -145,8 +145,8 @@ fn a_pruned_service_is_retired_after_its_successor_is_activated() {
 }
 
 /// Carol was replaced by a new service Carol, which is inactive. A replacement of Delta was interrupted, and Delta was
-/// deactivated. The manifest declares Carol with `renamed_from: Delta`. Its match is the new service Carol, and not a
-/// service of Delta.
+/// deactivated. The manifest declares Carol with `renamed_from: Delta`. Its match is the new service Carol, and neither
+/// Delta nor the new service of Delta's replacement.
 #[test]
 fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() {
     let mut former = live(OTHER, "Carol (replaced 2026-11-22 65f0c1b)", "A1");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Map;
 
+use super::renames;
 use super::settings;
 use super::verifier::Verifier;
 use crate::model::{
@@ -37,8 +38,10 @@ impl Verifier<'_> {
             false => BTreeSet::new(),
         };
         let is_copy = |service: &LiveService| {
-            OriginTag::of(&service.tags)
-                .is_some_and(|origin| !origin.is_former && declared.contains(&origin.name))
+            let origin = OriginTag::of(&service.tags).filter(|origin| !origin.is_former);
+            origin.is_some_and(|origin| {
+                declared.contains(&origin.name) || self.is_copy_of_undeclared(service, &origin.name)
+            })
         };
         if self.options.prune && self.options.only.is_empty() {
             for service in self.state.services.values() {
@@ -58,6 +61,23 @@ impl Verifier<'_> {
             }
         }
         self.violations.extend(violations);
+    }
+
+    /// Returns true if a service was made for a name that it does not have, and another service with that name or an
+    /// unknown one was made for it, too. `hash` is the hash of that name.
+    fn is_copy_of_undeclared(&self, service: &LiveService, hash: &NameHash) -> bool {
+        let is_other = |other: &&LiveService| {
+            other.id != service.id
+                && !self.plan.ids.values().any(|id| *id == other.id)
+                && self.policy.ownership.owns(&other.tags)
+                && !renames::has_tool_suffix(other)
+                && OriginTag::of(&other.tags).is_some_and(|origin| {
+                    origin.name == *hash && (!origin.is_former || NameHash::of(&other.name) == *hash)
+                })
+        };
+        self.policy.ownership.origin
+            && NameHash::of(&service.name) != *hash
+            && self.snapshot.services.iter().any(|other| is_other(&other))
     }
 
     /// Checks that exactly one service has the name of a manifest, and that this service has the declared values.
@@ -165,7 +185,7 @@ impl Verifier<'_> {
 }
 
 /// Returns true if a reference in a manifest stands for the agent or context graph with this id. Also returns true if
-/// the reference is a name and the name of the id is not known.
+/// the reference is a name and the name of the agent or context graph is not known.
 fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text.as_str() == id.as_ref(),

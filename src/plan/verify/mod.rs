@@ -39,7 +39,7 @@ pub fn verify(
     }
     let (first, last) = (ready_order(plan, false), ready_order(plan, true));
     let orders = if first == last { vec![first] } else { vec![first, last] };
-    violations.extend(renames::violations(desired, snapshot, options, plan));
+    violations.extend(renames::violations(desired, snapshot, policy, options, plan));
     for order in orders {
         let mut verifier = Verifier::new(desired, snapshot, policy, options, plan);
         verifier.play(&order);
@@ -99,7 +99,7 @@ pub fn structure(plan: &Plan) -> Vec<String> {
     violations
 }
 
-/// Returns the target of an action, if the target may be a service that an earlier step creates. Returns `None` for
+/// Returns the target of an action of a kind that can act on a service that an earlier step creates. Returns `None` for
 /// other kinds of actions.
 fn target(action: &Action) -> Option<&Target> {
     match action {

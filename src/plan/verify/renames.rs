@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::super::types::{Action, Options, Plan, ServiceKind};
-use crate::model::{Desired, LiveService, OriginTag, ServiceId, ServiceName, Snapshot};
+use crate::model::{Desired, LiveService, NameHash, OriginTag, Policy, ServiceId, ServiceName, Snapshot};
 
 /// Returns a violation for each new service that is probably an orphan under another name. The orphan has the same agent
-/// and context graph as the new service and no other orphan has both. It has no tag `origin` that would show which
-/// service it was made for.
+/// and context graph as the new service, and no other orphan has both. Its tag `origin` does not show that it was made
+/// for its own name.
 pub(super) fn violations(
     desired: &Desired,
     snapshot: &Snapshot,
+    policy: &Policy,
     options: &Options,
     plan: &Plan,
 ) -> Vec<String> {
@@ -38,7 +39,10 @@ pub(super) fn violations(
         let wanted = desired.services.get(&step.service);
         let is_declared =
             wanted.is_some_and(|wanted| wanted.lifecycle.renamed_from.as_ref() == Some(&orphan.name));
-        let is_allowed = options.create.contains(&step.service) || OriginTag::of(&orphan.tags).is_some();
+        let origin = OriginTag::of(&orphan.tags).filter(|_| policy.ownership.origin);
+        let has_own_name =
+            origin.is_some_and(|origin| !origin.is_former && origin.name == NameHash::of(&orphan.name));
+        let is_allowed = options.create.contains(&step.service) || has_own_name;
         if !is_declared && !is_allowed {
             violations.push(format!(
                 "creates `{}`, although it may be `{}` under another name",
@@ -50,7 +54,7 @@ pub(super) fn violations(
 }
 
 /// Returns true if a service's name ends with words that a replacement or a rename adds.
-fn has_tool_suffix(service: &LiveService) -> bool {
+pub(super) fn has_tool_suffix(service: &LiveService) -> bool {
     let words = [" (replaced ", " (abandoned ", " (renaming ", " (replacing "];
     words.iter().any(|word| service.name.as_str().contains(word))
 }

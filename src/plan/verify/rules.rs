@@ -213,8 +213,8 @@ fn former_services<'a>(
     former
 }
 
-/// Returns two values for a version set: true if it uses the latest version of the agent, and true if it uses the
-/// latest version of the context graph. Returns `None` if the service does not have the version set.
+/// Returns two values for a version set. The first is true if the version of the agent is unpinned, and the second if
+/// the version of the context graph is unpinned. Returns `None` if the service does not have the version set.
 fn is_unpinned(service: &LiveService, name: &VersionSetName) -> Option<[bool; 2]> {
     let set = service.version_sets.get(name)?;
     Some([set.agent_version == Pin::Latest, set.context_graph_version == Pin::Latest])

@@ -115,7 +115,7 @@ pub(super) async fn hold_conversation(
     Ok(state.message)
 }
 
-/// Reads all events of a conversation, one per line of the answer, and updates `state` with each of them.
+/// Reads all events of a conversation, one per line of the answer, and updates `state` with each event.
 async fn read_stream(mut answer: Answer, call: &Call, state: &mut StreamState) -> Result<(), ApiError> {
     let mut lines = Lines::default();
     while let Some(chunk) = answer.chunk(&call.method, &call.path).await? {

@@ -26,7 +26,7 @@ use crate::model::{
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
-/// The maximum number of ids in one request. It keeps the URLs short.
+/// The maximum number of ids in one request. The limit keeps the URLs short.
 const MAX_IDS_PER_REQUEST: usize = 20;
 
 /// A connection to one organization of the Classic API.
@@ -40,8 +40,8 @@ impl Classic {
     ///
     /// # Errors
     ///
-    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
-    /// on this machine.
+    /// Fails if the credentials must not be sent to the address or belong to the other API. Also fails if TLS can't be
+    /// set up on this machine.
     pub fn new(access: Access) -> Result<Self, ApiError> {
         Ok(Self { client: Client::new(access, Api::Classic)? })
     }

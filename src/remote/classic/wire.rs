@@ -71,7 +71,7 @@ pub(super) struct Conversation {
     pub(super) id: String,
 }
 
-/// A dynamic behavior set, as an entry of the list of behavior sets.
+/// A behavior set, as an entry of the list of behavior sets.
 #[derive(Deserialize)]
 pub(super) struct BehaviorSet {
     id: String,
@@ -103,8 +103,9 @@ impl BehaviorSet {
     }
 }
 
-/// Returns the JSON of a version set for requests that write it or create a service. It contains the two versions, the
-/// model preferences, and the unknown fields that were read from the server.
+/// Returns the JSON of a version set for a request that writes the version set or creates a service. The JSON contains
+/// the versions of the agent and the context graph, the model preferences, and the unknown fields that were read from
+/// the server.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }

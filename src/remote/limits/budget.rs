@@ -12,10 +12,10 @@ use super::window::Windows;
 /// The request budget of one endpoint.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The number of requests that the endpoint accepts in one window, which is a period such as a minute. If the
-    /// vendor publishes no limit, it is `None` until an answer contains the limit.
+    /// The number of requests that the endpoint accepts in one window, which is a period such as a minute. `None` if
+    /// the vendor publishes no limit, and no answer has contained the limit yet.
     pub(super) limit: Option<u32>,
-    /// The number of requests that may be sent or were sent, but were not answered yet.
+    /// The number of requests that are allowed but not sent yet, or sent but not answered yet.
     outstanding: u32,
     /// True once any request to the endpoint has ended, with or without an answer.
     pub(super) has_ended_request: bool,
@@ -88,8 +88,8 @@ impl Budget {
     }
 
     /// Returns the time when a wait for the limit is likely to end: at `ask_again`, or when the current window is over
-    /// if that is later. A caller may ask before the window is over, to send a probe (a request that tests whether it
-    /// is over).
+    /// if that is later. The window can end later than `ask_again`: then the caller asks early, so that one request can
+    /// test whether the window is already over.
     pub(super) fn wait_ends(&self, ask_again: Instant) -> Instant {
         self.windows.over().map_or(ask_again, |over| over.max(ask_again))
     }

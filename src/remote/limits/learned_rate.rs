@@ -28,7 +28,8 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 const FIRST_HOLD: u32 = 2;
 const LONGEST_HOLD: u32 = 64;
 
-/// A tolerance that is added to a period, because answers can arrive in a different order from their requests.
+/// A tolerance that is added to the period in which accepted requests are counted, because answers can arrive in a
+/// different order from their requests.
 const SLACK: Duration = Duration::from_millis(100);
 
 /// A rate of requests that the server has accepted: a number per period.
@@ -39,7 +40,7 @@ struct Rate {
     period: Duration,
     /// The number of requests per period that the server is known to accept.
     worked: u32,
-    /// The earliest time when the rate may be raised.
+    /// The earliest time when the rate can be raised.
     raise_at: Instant,
     /// The number of periods without a refusal that must pass before the next raise.
     hold: u32,
@@ -50,7 +51,8 @@ struct Rate {
 struct Search {
     /// The time when the first of the requests in [`Self::worked`] was accepted.
     first: Instant,
-    /// The number of requests that were accepted in the last period before the refusal.
+    /// The number of requests that were accepted before the refusal: in the last minute, or in the last period of the
+    /// rate that was used until then.
     worked: u32,
     pause: Duration,
 }
@@ -89,7 +91,7 @@ impl LearnedRate {
         self.closed_until.filter(|end| *end > now)
     }
 
-    /// Sets a pause until the given time, in which nothing is sent. A longer pause stays.
+    /// Sets a pause until the given time, in which nothing is sent. If the current pause is longer, it stays.
     pub(super) fn close(&mut self, until: Instant) {
         self.closed_until = self.closed_until.max(Some(until));
     }
@@ -99,8 +101,8 @@ impl LearnedRate {
         self.accepted_at.is_some_and(|at| at > time)
     }
 
-    /// Returns the time of the first refusal after the last accepted request, or `None` if there was no refusal after
-    /// it.
+    /// Returns the time of the first refusal after the last accepted request, or `None` if nothing was refused since
+    /// then.
     pub(super) fn refusing_since(&self) -> Option<Instant> {
         self.refusing_since
     }

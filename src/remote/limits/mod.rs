@@ -1,9 +1,9 @@
 //! Keeps requests within the API's rate limits, so that the server does not refuse requests with status 429.
 //!
 //! Each endpoint allows a number of requests per minute to the whole organization. The published numbers are the
-//! starting point. The headers of each answer correct them, and so also account for requests of other clients. If no
-//! limit is published, one request is sent first, and the others wait for its answer, which may contain the limit. If
-//! it does not, the rate is learned from refusals ([`learned_rate`]).
+//! starting point. The headers of each answer correct these numbers, so requests of other clients are counted, too. If
+//! no limit is published, one request is sent first, and the others wait for its answer, which may contain the limit.
+//! If no answer contains the limit, the rate is learned from refusals ([`learned_rate`]).
 
 mod admission;
 mod budget;
@@ -38,7 +38,7 @@ pub struct Budgets {
     limiters: Arc<Mutex<BTreeMap<Home, Limiter>>>,
 }
 
-/// The key of a limiter: the API, its address, and the organization or workspace.
+/// The key under which a limiter is stored: the API, its address, and the organization or workspace.
 type Home = (Api, String, String);
 
 impl Budgets {
@@ -68,8 +68,8 @@ impl Limiter {
         work(budgets.entry(endpoint).or_insert_with(|| Budget::new(endpoint.per_minute(self.api))))
     }
 
-    /// Announces that about `count` requests will follow. The limiter can then hold back one request of a window as a
-    /// probe (a request that tests whether the window is over), even if no other request waits yet.
+    /// Announces that about `count` requests will follow. The limiter can then hold back one request of a window, even
+    /// if no other request waits yet. That request later tests whether the window is over.
     pub(super) fn expect(&self, endpoint: Endpoint, count: u32) {
         self.with_budget(endpoint, |budget| budget.expect(count));
     }

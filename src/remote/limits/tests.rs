@@ -9,7 +9,7 @@ fn headers(limit: u32, remaining: u32, seconds: u64) -> Option<RateLimitHeaders>
     Some(RateLimitHeaders { limit, remaining, resets_in, reset: resets_in })
 }
 
-/// Records in the budget that a request that was sent now is accepted, with these rate-limit headers.
+/// Records in the budget that the server accepted a request that was sent now. The answer has these rate-limit headers.
 fn accept(budget: &mut Budget, headers: Option<RateLimitHeaders>, now: Instant) {
     budget.record_outcome(RequestOutcome::Accepted, headers, now, now);
 }
@@ -251,8 +251,8 @@ struct Load {
     is_announced: bool,
 }
 
-/// Sends the requests of a test, each until it is accepted. Returns the time that they took, and the number of
-/// refusals.
+/// Sends the requests of a test. Sends each request again until the server accepts it. Returns the total time, and the
+/// number of refusals.
 async fn run(api: Api, server: Server, load: Load) -> (Duration, u32) {
     let Load { requests, at_once, round_trip, phase, is_announced } = load;
     let origin = Instant::now();

@@ -15,23 +15,23 @@
 //! after R, so its end is again rounded up by almost a second. With a server that rounds down, the client's first
 //! request after each R is refused.
 //!
-//! The headers do not show which kind a server is. For a window that begins between two whole seconds, three cases give
-//! the same R: a length of L - 1 rounded up, a length of L rounded down, and clock windows of L. Only a request just
-//! before or after R can show which kind it is. If the old window is not over, the server refuses that request, unless
-//! the old window has a request left. So if more requests are waiting, one request of the old window is held back as a
-//! probe. The probe is sent at the earliest time at which the window can be over:
+//! The headers do not show which of these kinds a server is. For a window that begins between two whole seconds, three
+//! cases give the same R: a length of L - 1 rounded up, a length of L rounded down, and clock windows of L. Only a
+//! request just before or after R can show the kind. If the old window is not over, the server refuses that request,
+//! unless the old window has a request left. So if more requests are waiting, one request of the old window is held
+//! back as a probe. The probe is sent at the earliest time at which the window can be over:
 //!
-//! * If the answer has another R, the window was over. This measures the time from the first answer of a window to the
-//!   beginning of the next window. From then on, this time is used instead of R. The cost is one unused request of one
-//!   window.
+//! * If the answer has another R, the window was over. In this case, the probe measures the time from the first answer
+//!   of a window to the beginning of the next window. From then on, this time is used instead of R. The cost is one
+//!   unused request of one window.
 //! * If the answer has the same R, the window was not over, and the probe was within its limit.
 //!
 //! When R is reached for the first time, only one request is sent. A server that rounds down refuses this request. From
 //! then on, each window is considered over one second after R, unless a probe shows that it ends earlier.
 //!
-//! So a server that rounds up or has clock windows refuses no request, and one that rounds down refuses one. The only
-//! time that is lost is one round trip in each window. For windows of 20 seconds and more there is no probe, because
-//! waiting for R costs less than a twentieth of the window.
+//! So a server that rounds up or has clock windows refuses no request, and a server that rounds down refuses one
+//! request. The only time that is lost is one round trip in each window. For windows of 20 seconds and more there is no
+//! probe, because waiting for R costs less than a twentieth of the window.
 
 use std::time::Duration;
 
@@ -116,8 +116,8 @@ impl Windows {
         self.current.is_some()
     }
 
-    /// Returns until when `count` requests must wait, because the previous window may not be over yet, and only one
-    /// request may test it. Returns `None` if they need not wait for this reason.
+    /// Returns the time until which `count` requests must wait while a single request tests whether the previous window
+    /// is over. Returns `None` if they need not wait for this test.
     pub(super) fn wait_for_first_answer(
         &self,
         count: u32,
@@ -128,8 +128,8 @@ impl Windows {
         (count > 1 || outstanding > 0).then_some(Admission::At(until))
     }
 
-    /// Returns the number of requests to hold back in a new window, about which no answer has arrived yet. It is 1 if a
-    /// request is held back to test whether the window is over, and 0 otherwise.
+    /// Returns the number of requests to hold back in a new window, before its first answer arrives: 1 if a request is
+    /// held back to test later whether the window is over, and 0 otherwise.
     pub(super) fn held_back(&self, limit: u32, has_ended_request: bool) -> u32 {
         let has_headers = self.has_seen_headers || !has_ended_request;
         u32::from(
@@ -181,7 +181,8 @@ impl Windows {
     }
 
     /// Returns the time when `count` requests can be sent in the next window. If the end of the window is uncertain,
-    /// several requests wait a second longer, because only a single request can test it.
+    /// several requests wait a second longer. Only a single request is sent earlier, to test whether the window is
+    /// over.
     fn next_at(&self, window: &Window, count: u32) -> Instant {
         let is_uncertain = self.ends == Ends::Unknown && count > 1;
         if is_uncertain { window.end + SECOND } else { self.over_at(window) }
@@ -241,8 +242,8 @@ impl Windows {
         self.end_probe(sent);
     }
 
-    /// Cancels the probe (the request that tests whether the window is over). It is called when a request that was
-    /// allowed was not sent, because this request may have been the probe.
+    /// Cancels the probe (the request that tests whether the window is over). Called when an allowed request was not
+    /// sent, because that request may have been the probe.
     pub(super) fn cancel_probe(&mut self) {
         if let Some(window) = &mut self.current {
             window.probe_sent_at = None;

@@ -57,8 +57,8 @@ pub struct Platform {
     /// The locks that let only one task at a time change the version sets or nested settings of a service, or test it.
     /// An update replaces these values as a whole, so concurrent updates would overwrite each other's changes.
     locks: ServiceLocks,
-    /// A service in the state for which the writes to it were planned. A write that is based on the live state fails if
-    /// the live service differs from this state.
+    /// A service as it was when the writes to it were planned. If the live service has changed since, a write that is
+    /// based on the live state fails.
     seen: Option<Arc<LiveService>>,
 }
 
@@ -75,8 +75,8 @@ impl Platform {
     ///
     /// # Errors
     ///
-    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
-    /// on this machine.
+    /// Fails if the credentials must not be sent to the address or belong to the other API. Also fails if TLS can't be
+    /// set up on this machine.
     pub fn new(access: Access, phone_number: Option<String>) -> Result<Self, ApiError> {
         Ok(Self::with_client(Client::new(access, Api::Platform)?, phone_number))
     }
@@ -384,8 +384,8 @@ impl WriteApi for Platform {
         self.client.call_unit(&call).await
     }
 
-    /// Deletes a version set. Sends an update with all other version sets, because the API has no request that deletes
-    /// one. The answer shows whether the server applied the update.
+    /// Deletes a version set. Sends an update with all other version sets, because the API has no request for deleting
+    /// a single version set. The answer shows whether the server applied the update.
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
         let lock = self.lock(id);
         let _guard = lock.lock().await;

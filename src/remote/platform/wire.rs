@@ -76,8 +76,8 @@ impl Service {
 const CONTEXT_GRAPH_VERSION: &str = "context_graph_version_number";
 const CONTROLS: &str = "experience_controls";
 
-/// Moves the experience controls of each model preference from the unknown fields into their own field. A null means
-/// that there are no controls.
+/// Moves the experience controls (settings of the model's behavior) of each model preference from the unknown fields
+/// into a field of their own. A null means that there are no controls.
 fn take_controls(set: &mut VersionSet) {
     for preference in set.llm_model_preferences.values_mut() {
         match preference.carried.remove(CONTROLS) {
@@ -94,7 +94,7 @@ fn take_controls(set: &mut VersionSet) {
     }
 }
 
-/// Returns the JSON of a version set for a write. In it, a version of null stands for the latest version.
+/// Returns the JSON of a version set for a write. In the JSON, null as a version stands for the latest version.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }

@@ -101,7 +101,8 @@ pub(super) fn anchor(section: usize, number: usize) -> String {
     format!("s{section}-{number}")
 }
 
-/// The values that the cards of one environment share. `section` is the number of the environment in the page.
+/// The inputs from which all cards of one environment are written. `section` is the number of the environment in the
+/// page.
 #[derive(Clone, Copy)]
 pub(super) struct Deck<'a> {
     pub(super) plan: &'a Plan,

@@ -17,7 +17,7 @@ pub(super) enum Row<'a> {
     Same(&'a str),
     /// A line before and after the change. A removed line has only the first value, and an added line only the second.
     Changed(Option<&'a str>, Option<&'a str>),
-    /// The place of equal lines that are not shown, with their number.
+    /// Equal lines that are not shown. The value is their number.
     Gap(usize),
 }
 

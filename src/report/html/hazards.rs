@@ -9,9 +9,9 @@ use crate::plan::{
     Action, Cause, ChangedValue, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, conflicts_of,
 };
 
-/// The maximum number of entries in each list. Entries beyond it appear only in the cards of their services.
+/// The maximum number of entries in each list. Further entries appear only in the cards of their services.
 const MOST: usize = 40;
-/// The sentence below the list of conflicts that explains them.
+/// The sentence that explains conflicts. It is written below the list of conflicts.
 const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given.";
 
 /// Writes the section `Review first`, unless it would have no entries.

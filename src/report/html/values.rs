@@ -38,7 +38,7 @@ impl<'a> Leaf<'a> {
     }
 
     /// Returns the parts of a value of a service that a plan creates. In a drift report, the service is missing, so the
-    /// value is a removed one.
+    /// value is shown as removed.
     pub(super) fn of_whole_value(mode: Mode, path: String, value: &'a Value) -> impl Iterator<Item = Self> {
         static NOTHING: Value = Value::Null;
         let (before, after) = if mode.is_drift() { (value, &NOTHING) } else { (&NOTHING, value) };

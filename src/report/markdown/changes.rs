@@ -42,7 +42,8 @@ pub(super) fn cause_text(words: &Words, cause: Cause) -> &'static str {
     }
 }
 
-/// Returns the changes of a service and of its steps, each of them once. Omits the name of a service that is replaced.
+/// Returns the changes of a service and of its steps, each change once. Omits the change of the name if the service is
+/// replaced.
 pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = ChangedValue<'a>> {
     let replaces = shown.kind == ServiceKind::Replace;
     let is_name = |change: &ChangedValue<'_>| change.path == ChangePath::Field(Field::Name);

@@ -21,7 +21,7 @@ const MOST_EDGES: usize = 400;
 const MOST_GRAPH: usize = 40_000;
 /// The maximum number of lines for the changes of one service. No report has room for more.
 const MOST_LINES: usize = 4_000;
-/// The maximum number of paths of changed values that the line about a service names.
+/// The maximum number of changed values whose paths are named in the line about a service.
 const MOST_PATHS: usize = 4;
 /// The number of bytes reserved for the sentence that counts the entries that are not listed.
 const LOUD: usize = 400;
@@ -34,7 +34,7 @@ enum Level {
     Diffs { width: usize, lines: usize, graph: bool },
     /// Shows one line for each service.
     Lines,
-    /// Shows only the names of services, as many as fit.
+    /// Shows only the number of services, and as many of their names as fit.
     Counts,
 }
 
@@ -197,8 +197,8 @@ impl<'a> Page<'a> {
         self.text.push_str("\n</details>\n\n");
     }
 
-    /// Writes the names of created and changed services, as many as fit. Returns `None` if there is not even room for
-    /// the number of these services.
+    /// Writes the number of created and of changed services, and as many of their names as fit. Returns `None` if there
+    /// is no room even for the numbers.
     fn counts(&mut self) -> Option<()> {
         let foot = {
             let start = self.text.len();

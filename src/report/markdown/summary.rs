@@ -82,7 +82,7 @@ pub struct Ended<'a> {
 /// A list of entries under a title.
 struct List {
     title: &'static str,
-    /// Lines above the entries that explain them, or say what the user can do.
+    /// Lines that are written above the entries. They explain the entries, or say what the user can do.
     meaning: Vec<String>,
     items: Vec<String>,
 }

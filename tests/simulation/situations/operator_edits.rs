@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::operator::{Edit, edit};
 use super::organization::{APIS, FinishedRun, Handling, SentRequest, TestOrganization, in_virtual_time};
-use crate::build::{desired, live, live_set, made_for, sets, wanted};
+use crate::build::{desired, live, live_set, sets, wanted};
 use crate::model::*;
 use crate::remote::Stop;
 
@@ -379,8 +379,10 @@ fn a_swap_of_names_stops_if_one_service_was_renamed() {
 fn steps_that_only_write_declared_values_do_not_read_first() {
     for api in APIS {
         in_virtual_time(async {
-            // The service already has the tag `origin` that the plan would write.
-            let org = TestOrganization::new(api, [made_for("Coach", coach())]);
+            // A user's own tag `origin` stays as it is, so the plan writes no tags.
+            let mut live = coach();
+            live.tags.insert("origin".to_owned(), Some("of a user".to_owned()));
+            let org = TestOrganization::new(api, [live]);
             let desired = in_place(|coach| coach.description = Some("Declared anew".to_owned()));
             let ended = org.apply(&desired).await;
             assert!(ended.is_complete(), "{:?}", ended.failures());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::operator::{Edit, edit};
 use super::operator_edits::{EditedRun, coach, in_place, is_old, is_read_by_id};
 use super::organization::{Handling, TestOrganization, in_virtual_time};
-use crate::build::{live_set, made_for, sets};
+use crate::build::{live_set, sets};
 use crate::model::*;
 
 #[test]
@@ -43,8 +43,9 @@ fn a_change_before_the_read_that_a_write_is_built_from_is_compared_too() {
 #[test]
 fn a_service_that_changes_with_every_read_is_written_after_some_reads() {
     in_virtual_time(async {
-        // The service already has the tag `origin` that the plan would write.
-        let mut live = made_for("Coach", coach());
+        // A user's own tag `origin` stays as it is, so the plan writes no tags.
+        let mut live = coach();
+        live.tags.insert("origin".to_owned(), Some("of a user".to_owned()));
         live.version_sets.insert("old".into(), live_set(1, 1));
         let org = TestOrganization::new(Api::Platform, [live]);
         let terms = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];

@@ -280,7 +280,7 @@ on_both_apis! {
         assert!(run.stderr.contains(words), "{}", run.stderr);
         assert!(!text.contains("keyterms"), "what is unmanaged stays out: {text}");
         assert!(lab.path().join("services/late-coach-2.yaml").exists());
-        assert!(run.stdout.contains("would only add the ownership tag to 1 service"), "{}\n{}\n{text}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("would only write the ownership tag and the tag `origin` of 2 services"), "{}\n{}\n{text}", run.stdout, run.stderr);
         lab.apply().expect(0);
         lab.expect_converged();
     }

@@ -59,7 +59,11 @@ on_both_apis! {
         assert!(manifests(&lab).contains("service: Front Desk\n"), "{}", manifests(&lab));
         assert!(manifests(&lab).contains("active: false\n"), "{}", manifests(&lab));
         lab.run(&["drift"]).expect(0);
-        lab.run(&["plan", "--detailed-exitcode"]).expect(0);
+        // Only the tag `origin` does not know the new name yet.
+        let plan = lab.run(&["plan", "--detailed-exitcode"]).expect(2);
+        assert!(plan.stdout.contains("tags.origin") && plan.stdout.contains("1 to change"), "{}", plan.stdout);
+        lab.apply().expect(0);
+        lab.expect_converged();
         assert_eq!(lab.active("Front Desk").id, desk);
     }
 }

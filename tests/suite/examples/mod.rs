@@ -58,9 +58,9 @@ fn options(prune: bool) -> Options {
         touched: None,
         unmanage: BTreeSet::new(),
         limited: false,
-        commit: None,
         create: Default::default(),
         enforce_guardrails: true,
+        corrects_origins: true,
     }
 }
 

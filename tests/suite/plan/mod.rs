@@ -5,6 +5,7 @@ mod conflicts;
 mod equal_names;
 mod html;
 mod origin_base;
+mod origin_changes;
 mod origin_tag;
 mod pull_request;
 mod smoke_tests;

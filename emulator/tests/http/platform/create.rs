@@ -42,7 +42,8 @@ fn all_sent_fields_are_stored() {
     }
 }
 
-/// Tries to create a service with these fields changed. Returns the errors, each as `type loc`.
+/// Tries to create a service with these fields changed. Returns the errors, each as a string of its type and its
+/// location.
 #[track_caller]
 fn refused(api: &WorkspaceServer, changes: Value) -> Vec<String> {
     problems(api.create(changes))

@@ -128,7 +128,8 @@ pub(super) fn service(changes: Value) -> Value {
     body
 }
 
-/// Checks that a reply has the status 422, and returns its errors as `type loc`, sorted.
+/// Checks that a reply has the status 422, and returns its errors in alphabetical order. Each error is a string of its
+/// type and its location.
 #[track_caller]
 pub(super) fn problems(reply: Reply) -> Vec<String> {
     let detail = reply.expect(422).json()["detail"].clone();

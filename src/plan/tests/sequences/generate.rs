@@ -43,8 +43,8 @@ pub(super) enum Edit {
     /// Activates a service that the tool renamed.
     ActivateFormer(Index),
     Rename(Index, &'static str),
-    /// Gives a service a name that looks like a name from the tool. It is made from a word, such as `replaced`, and a
-    /// base name.
+    /// Gives a service a name that looks like a name from the tool. The name is made from a word, such as `replaced`,
+    /// and a base name.
     ToolName(Index, &'static str, &'static str),
     /// Deletes a service. Does nothing on Classic.
     Delete(Index),
@@ -97,7 +97,7 @@ pub(super) struct Round {
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     pub(super) api: Api,
-    /// True if an inactive service blocks its name. The Platform API does not say whether it does, so both cases are
+    /// True if inactive services block their names. The Platform API does not say whether they do, so both cases are
     /// tested.
     pub(super) inactive_hold_names: bool,
     /// The way in which `--prune` retires services.

@@ -14,8 +14,9 @@ use crate::model::Api;
 use generate::sequences;
 use play::Failure;
 
-/// Plays random sequences and panics if one of them fails. There are four times as many sequences as `PROPTEST_CASES`
-/// says (256 if it is not set). The message contains the first failure of each kind, reduced to a small sequence.
+/// Plays random sequences and panics if one of them fails. The number of sequences is four times the value of
+/// `PROPTEST_CASES`, which is 256 by default. The message contains the first failure of each kind, reduced to a small
+/// sequence.
 #[allow(clippy::disallowed_macros, reason = "test output is only shown with --nocapture")]
 fn play_all(api: Api) {
     let count = 4 * Config::default().cases;

@@ -218,8 +218,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Checks that a problem contains advice. If the problem is ambiguous, checks that its message contains the id of a
-/// live service.
+/// Checks that a problem contains advice. If the kind of the problem is `Ambiguous`, also checks that its message
+/// contains the id of a live service.
 fn check_problem(problem: &Problem, state: &Snapshot) -> Result<(), Failure> {
     let ids = state.services.iter().filter(|service| problem.message.contains(service.id.as_str())).count();
     let names_services = problem.kind != ProblemKind::Ambiguous || ids > 0;
