@@ -28,13 +28,14 @@ pub(super) struct ThreeWay {
 
 /// The desired state and the project's rules, as the files of one commit declare them.
 #[derive(Default)]
-struct CommitState {
+pub(super) struct CommitState {
     desired: Desired,
     policy: Policy,
 }
 
 impl CommitState {
-    fn side(&self) -> Side<'_> {
+    /// Returns the state in the form in which the planner compares it.
+    pub(super) fn side(&self) -> Side<'_> {
         Side { desired: &self.desired, policy: &self.policy }
     }
 }
@@ -87,7 +88,7 @@ pub(super) fn read(
         None => return Err(unrelated(reference)),
     };
     let tip_behind = upstream.clone();
-    let read = |commit: &str| read_commit(context, &git, loaded, reference, commit);
+    let read = |commit: &str| read_base_commit(context, &git, loaded, reference, commit);
     let Some(base) = read(&commit)? else { return Ok(None) };
     let upstream = match &upstream {
         None => None,
@@ -117,7 +118,7 @@ pub(super) fn read_recorded(
         let is_id = commit.len() >= 40 && commit.chars().all(|c| c.is_ascii_hexdigit());
         let found = if is_id { git.commit(commit)? } else { None };
         let known = match found {
-            Some(commit) => read_commit(context, &git, loaded, &recorded.reference, &commit)?,
+            Some(commit) => read_base_commit(context, &git, loaded, &recorded.reference, &commit)?,
             None => None,
         };
         known.ok_or_else(|| unreadable(recorded, commit))
@@ -160,26 +161,25 @@ fn unrelated(reference: &str) -> Failure {
         .hint("use the branch into which this branch will be merged")
 }
 
-/// Reads the manifests at one commit. Prints a warning and returns `None` if they are invalid. If the commit does not
-/// have this environment, prints a note and returns an empty state.
-fn read_commit(
-    context: &Context<'_>,
-    git: &Git,
-    loaded: &Loaded,
-    reference: &str,
-    commit: &str,
-) -> Result<Option<CommitState>, Failure> {
-    let short = commit.get(..10).unwrap_or(commit);
-    let reference = &visible(reference);
-    let empty = |what: &str| {
-        context.ui.note(&format!(
-            "note: at commit {short} (from --base {reference}) {what}, so every change counts as made on this branch"
-        ));
-        Ok(Some(CommitState::default()))
-    };
+/// The result of reading the manifests at one commit.
+pub(super) enum CommitContent {
+    /// The desired state and the project's rules.
+    State(Box<CommitState>),
+    /// The commit does not have this environment. The text says what is missing or different.
+    OtherEnvironment(String),
+    /// The manifests are invalid.
+    Invalid(Problems),
+}
+
+/// Reads the manifests at one commit.
+///
+/// # Errors
+///
+/// Fails if git can't read the commit, or if the files can't be written to a temporary directory.
+pub(super) fn read_commit(git: &Git, loaded: &Loaded, commit: &str) -> Result<CommitContent, Failure> {
     let environment = &loaded.environment;
     let Some(exported) = export(git, commit)? else {
-        return empty("the project did not exist");
+        return Ok(CommitContent::OtherEnvironment("the project did not exist".to_owned()));
     };
     let tree = ProjectSource::CommitTree(exported.path());
     let options = LoadOptions { allow_empty: true, ..LoadOptions::new(tree, Some(&environment.name)) };
@@ -192,20 +192,50 @@ fn read_commit(
             ))),
             Some(_) => manifest::load(&options).map(Ok),
         });
-    match read {
-        Ok(Ok(Loaded { desired, project, .. })) => Ok(Some(CommitState { desired, policy: project.policy })),
-        Ok(Err(what)) => empty(&what),
-        Err(problems) => {
-            warn(context, reference, short, &problems);
+    Ok(match read {
+        Ok(Ok(Loaded { desired, project, .. })) => {
+            CommitContent::State(Box::new(CommitState { desired, policy: project.policy }))
+        }
+        Ok(Err(what)) => CommitContent::OtherEnvironment(what),
+        Err(problems) => CommitContent::Invalid(problems),
+    })
+}
+
+/// Reads the manifests at one of the commits of `--base`. Prints a warning and returns `None` if they are invalid. If the
+/// commit does not have this environment, prints a note and returns an empty state.
+fn read_base_commit(
+    context: &Context<'_>,
+    git: &Git,
+    loaded: &Loaded,
+    reference: &str,
+    commit: &str,
+) -> Result<Option<CommitState>, Failure> {
+    let source = format!("{} (from --base {})", short(commit), visible(reference));
+    match read_commit(git, loaded, commit)? {
+        CommitContent::State(state) => Ok(Some(*state)),
+        CommitContent::OtherEnvironment(what) => {
+            context.ui.note(&format!(
+                "note: at commit {source} {what}, so every change counts as made on this branch"
+            ));
+            Ok(Some(CommitState::default()))
+        }
+        CommitContent::Invalid(problems) => {
+            warn_invalid(context, &source, &problems);
             Ok(None)
         }
     }
 }
 
-fn warn(context: &Context<'_>, reference: &str, short: &str, problems: &Problems) {
+/// Returns the first characters of a commit's id, for messages.
+pub(super) fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}
+
+/// Prints the problems in the manifests at a commit. `source` names the commit and says why it was read.
+pub(super) fn warn_invalid(context: &Context<'_>, source: &str, problems: &Problems) {
     let shown = diagnostics::render_problems(problems, context.ui.colors_errors());
     context.ui.note(&format!(
-        "warning: can't read the manifests at commit {short} (from --base {reference}), so causes are not shown:\n{}",
+        "warning: can't read the manifests at commit {source}, so causes are not shown:\n{}",
         shown.trim_end()
     ));
 }

@@ -20,6 +20,7 @@ mod manifest_edits;
 mod metrics_file;
 mod network;
 mod new_project;
+mod origin_bases;
 mod outdated_pins;
 mod plan_output;
 mod prepare;

@@ -11,11 +11,12 @@ use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
 use super::context::Context;
 use super::git::LoadedFiles;
+use super::origin_bases;
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{self, EnvironmentTarget, LoadOptions, Loaded};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
-use crate::plan::{self, Options, Origin, Plan, PlanError, Side, verify};
+use crate::plan::{self, BaseOf, Options, Origin, Plan, PlanError, Side, verify};
 use crate::plan_file::{PlanDocument, PlanInputs, RecordedOptions};
 use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
 use crate::report::diagnostics;
@@ -46,8 +47,8 @@ pub(super) struct PlanArgs {
     /// Plan only the service NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Show whether a commit or a live edit caused each change, by comparing with the last commit that HEAD shares with
-    /// REF, such as origin/main
+    /// Find the cause of each change by the last commit that HEAD shares with REF, such as origin/main, and not by the
+    /// commit that was applied last
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     pub(super) base: Option<String>,
 }
@@ -107,8 +108,18 @@ pub(super) struct Prepared {
     env: Env,
     /// The id of the commit that is checked out. It is read only when it is needed, because running git is slow.
     commit: OnceCell<Option<String>>,
-    /// The manifests at the base commit. `None` if `--base` is not given, or if they can't be read.
-    pub(super) three_way: Option<ThreeWay>,
+    /// The manifests with which a plan is compared to find the causes of its changes.
+    pub(super) compared: ComparedManifests,
+}
+
+/// The manifests with which a plan is compared to find the causes of its changes.
+pub(super) enum ComparedManifests {
+    /// None. The causes stay unknown.
+    Nothing,
+    /// The manifests at the base commit, because `--base` is given.
+    Base(Box<ThreeWay>),
+    /// The manifests at the commits in the tags `origin`. They are read when the plan is known.
+    Origins,
 }
 
 impl Prepared {
@@ -151,9 +162,10 @@ impl Prepared {
     ) -> Result<Self, Failure> {
         // Check before git runs and before anything is sent.
         allowlist::check(context, &loaded)?;
-        let three_way = match &args.base {
-            Some(reference) => base::read(context, &loaded, reference)?,
-            None => None,
+        let compared = match &args.base {
+            Some(reference) => base::read(context, &loaded, reference)?
+                .map_or(ComparedManifests::Nothing, |base| ComparedManifests::Base(Box::new(base))),
+            None => ComparedManifests::Origins,
         };
         let connection = connect::connect(context, &loaded)?;
         let options = Options {
@@ -171,7 +183,7 @@ impl Prepared {
             enforce_guardrails: true,
             corrects_origins: true,
         };
-        Ok(Self { loaded, connection, options, env: context.env.clone(), commit: OnceCell::new(), three_way })
+        Ok(Self { loaded, connection, options, env: context.env.clone(), commit: OnceCell::new(), compared })
     }
 
     /// Reads the live state, makes a plan and verifies it. Returns the live state and the plan.
@@ -208,7 +220,7 @@ impl Prepared {
         let snapshot =
             read_snapshot(api, |snapshot| self.missing_lookups(snapshot), depends_on_absence).await?;
         let planned = planned.unwrap_or_else(|| self.make_plan(&snapshot, &self.options));
-        let plan = self.verify(api, &snapshot, planned).await;
+        let plan = self.verify(&snapshot, planned);
         Ok((snapshot, plan))
     }
 
@@ -246,22 +258,16 @@ impl Prepared {
     }
 
     /// Makes a plan from a live state that was read before, and verifies it.
-    pub(super) async fn plan_from(&self, api: &impl ReadApi, snapshot: &Snapshot) -> Result<Plan, Failure> {
-        self.verify(api, snapshot, self.make_plan(snapshot, &self.options)).await
+    pub(super) fn plan_from(&self, snapshot: &Snapshot) -> Result<Plan, Failure> {
+        self.verify(snapshot, self.make_plan(snapshot, &self.options))
     }
 
-    /// Verifies a plan, and adds the causes of its changes.
-    async fn verify(
-        &self,
-        api: &impl ReadApi,
-        snapshot: &Snapshot,
-        planned: Result<Plan, PlanError>,
-    ) -> Result<Plan, Failure> {
+    fn verify(&self, snapshot: &Snapshot, planned: Result<Plan, PlanError>) -> Result<Plan, Failure> {
         let plan = planned?;
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let violations = verify::verify(desired, snapshot, policy, &self.options, &plan);
         if violations.is_empty() {
-            return self.with_causes(api, snapshot, plan).await;
+            return Ok(plan);
         }
         let mut failure = Failure::other("internal error: the plan failed verification; nothing was sent")
             .hint("this is a bug in amigops: please report it with the lines below");
@@ -278,7 +284,7 @@ impl Prepared {
     /// Fails if the manifests at the base commit can't be read.
     pub(super) fn check_base_readable(&self, args: &PlanArgs) -> Result<(), Failure> {
         match &args.base {
-            Some(reference) if self.three_way.is_none() => Err(Failure::other(format!(
+            Some(reference) if matches!(self.compared, ComparedManifests::Nothing) => Err(Failure::other(format!(
                 "can't read the manifests at `{reference}`, so conflicts with live changes can't be detected; \
                  nothing was sent"
             ))
@@ -293,22 +299,32 @@ impl Prepared {
         PlanDocument::new(plan, origin, &PlanInputs { options: &self.options, desired, snapshot, policy })
     }
 
-    /// Adds the causes of changes to a plan, if the plan is compared with a base. Live values to which only the base
-    /// refers are read into a separate snapshot, so that they can't change the plan.
-    async fn with_causes(
+    /// Adds the causes of changes to a plan, if the plan is compared with other manifests. Live values to which only these
+    /// refer are read into a separate snapshot, so that they can't change the plan.
+    pub(super) async fn with_causes(
         &self,
-        api: &impl ReadApi,
+        context: &Context<'_>,
         snapshot: &Snapshot,
         plan: Plan,
     ) -> Result<Plan, Failure> {
-        let Some(three_way) = &self.three_way else { return Ok(plan) };
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
-        let bases = three_way.bases();
-        let known = complete_snapshot(api, snapshot.clone(), |snapshot| {
-            plan::cause_lookups(&plan, desired, &bases, snapshot, self.options.api)
+        let origins;
+        let bases = match &self.compared {
+            ComparedManifests::Nothing => return Ok(plan),
+            ComparedManifests::Base(base) => BaseOf::Every(base.bases()),
+            ComparedManifests::Origins if !policy.ownership.origin => return Ok(plan),
+            ComparedManifests::Origins => {
+                let commits = plan::origin_commits(&plan, snapshot, policy);
+                origins = origin_bases::read(context, &self.loaded, &commits);
+                BaseOf::Origin(origins.bases())
+            }
+        };
+        let ours = Side { desired, policy };
+        let known = complete_snapshot(self.connection.read(), snapshot.clone(), |snapshot| {
+            plan::cause_lookups(&plan, ours, &bases, snapshot, self.options.api)
         });
         let known = known.await?;
-        Ok(plan::with_causes(plan, Side { desired, policy }, &bases, &known, self.options.api))
+        Ok(plan::with_causes(plan, ours, &bases, &known, self.options.api))
     }
 
     /// Reads the live state and returns the ids of the declared services, even if no plan can be made. One read of the
@@ -332,7 +348,10 @@ impl Prepared {
             server: self.connection.server.clone(),
             created_at: context.env.timestamp(),
             commit: self.commit().map(str::to_owned),
-            base: self.three_way.as_ref().map(|three_way| three_way.origin.clone()),
+            base: match &self.compared {
+                ComparedManifests::Base(base) => Some(base.origin.clone()),
+                ComparedManifests::Nothing | ComparedManifests::Origins => None,
+            },
         }
     }
 }

@@ -91,6 +91,7 @@ pub fn plan(
         inactive: snapshot.services.iter().filter(|service| !service.active).count(),
         declared,
         ids: ids_of(&matches),
+        bases: BTreeMap::new(),
         steps,
         services,
         orphans: unmatched.orphans,

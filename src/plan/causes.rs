@@ -5,51 +5,42 @@
 //! manifests have changed. If the base value equals the wanted value, the live state has changed. If all three values
 //! differ, the manifests and the live state have both changed. Causes do not change the steps of a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::base_manifests::{BaseManifests, CommitManifests, KnownManifests};
+use super::bases::{BaseOf, Side, live_by_id};
 use super::changes::{Cause, ChangePath, Field, ServiceChanges, VersionSetField};
-use super::origin_index::is_made_for;
 use super::resolve::{self, ResolvedRefs};
 use super::types::{Plan, ServiceKind, ServicePlan};
-use super::{diff, identity, names, version_sets};
+use super::{diff, names, version_sets};
 use crate::model::{
-    Api, Desired, DesiredService, DesiredVersionSet, LiveService, Lookups, Need, Policy, Reference,
-    ServiceId, ServiceName, Snapshot, same_json, trimmed,
+    Api, DesiredService, DesiredVersionSet, LiveService, Lookups, Need, Policy, Reference, ServiceName,
+    Snapshot, same_json, trimmed,
 };
 
-/// The manifests of one commit, with the project's rules at that commit.
-#[derive(Clone, Copy, Debug)]
-pub struct Side<'a> {
-    /// The services that the commit's manifests declare.
-    pub desired: &'a Desired,
-    /// The project's rules at that commit.
-    pub policy: &'a Policy,
-}
-
-/// The commits that a plan is compared with.
-#[derive(Clone, Copy, Debug)]
-pub struct Bases<'a> {
-    /// The last commit that this branch and the base branch share.
-    pub base: Side<'a>,
-    /// The newest commit of the base branch, if it is newer than the shared commit.
-    pub upstream: Option<Side<'a>>,
-}
-
-/// Sets the cause of each change of a finished plan, and returns the plan. The steps stay as they are.
-pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: &Snapshot, api: Api) -> Plan {
-    let finder = CauseFinder {
-        ours,
-        base: CommitManifests::new(bases.base, snapshot, api),
-        upstream: bases.upstream.map(|side| CommitManifests::new(side, snapshot, api)),
-        snapshot,
-        live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
-        api,
-    };
+/// Sets the cause of each change of a finished plan, and returns the plan. The steps stay as they are. If the base of a
+/// service is unknown, its changes get no cause.
+pub fn with_causes(
+    mut plan: Plan,
+    ours: Side<'_>,
+    bases: &BaseOf<'_>,
+    snapshot: &Snapshot,
+    api: Api,
+) -> Plan {
+    let manifests = BaseManifests::new(bases, snapshot, api);
+    let live = live_by_id(snapshot);
     for index in 0..plan.services.len() {
-        let causes = finder.service(&plan.services[index]);
         let service = &mut plan.services[index];
+        let matched = service.id.as_ref().and_then(|id| live.get(id)).copied();
+        let known = manifests.of(service, matched, ours.policy);
+        if matches!(bases, BaseOf::Origin(_)) {
+            let commit = known.and_then(|known| known.commit).map(str::to_owned);
+            plan.bases.insert(service.name.clone(), commit);
+        }
+        let Some(known) = known else { continue };
+        let causes = CauseFinder { ours, known, snapshot, api }.service(service, matched);
         service.cause = causes.whole;
         let cause_of = |path: &ChangePath| Some(causes.of(path));
         service.changes.set_causes(cause_of);
@@ -67,111 +58,38 @@ pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: 
 /// manifest does not use.
 pub fn cause_lookups(
     plan: &Plan,
-    desired: &Desired,
-    bases: &Bases<'_>,
+    ours: Side<'_>,
+    bases: &BaseOf<'_>,
     snapshot: &Snapshot,
     api: Api,
 ) -> Lookups {
-    let sides: Vec<CommitManifests<'_>> = [Some(bases.base), bases.upstream]
-        .into_iter()
-        .flatten()
-        .map(|side| CommitManifests::new(side, snapshot, api))
-        .collect();
-    let live: BTreeMap<&ServiceId, &LiveService> =
-        snapshot.services.iter().map(|service| (&service.id, service)).collect();
+    let is_changed = |field| plan.services.iter().any(|shown| shown.changes.field(&field).is_some());
+    let agents = !snapshot.agents.complete && is_changed(Field::Agent);
+    let graphs = !snapshot.context_graphs.complete && is_changed(Field::ContextGraph);
+    // Indexing the manifests takes time, so it is avoided if no name matters.
+    let manifests = (agents || graphs).then(|| BaseManifests::new(bases, snapshot, api));
+    let live = live_by_id(snapshot);
     let needed = |field: Field, reference: fn(&DesiredService) -> &Reference| {
         plan.services.iter().filter(|shown| shown.changes.field(&field).is_some()).any(|shown| {
-            let Some(ours) = desired.services.get(&shown.name) else { return false };
+            let Some(wanted) = ours.desired.services.get(&shown.name) else { return false };
             let Some(live) = shown.id.as_ref().and_then(|id| live.get(id)) else { return false };
-            let theirs = sides.iter().filter_map(|side| side.manifest(ours, live));
-            theirs.map(reference).any(|named| matches!(named, Reference::Name(_)) && named != reference(ours))
+            let Some(manifests) = &manifests else { return false };
+            let Some(known) = manifests.of(shown, Some(live), ours.policy) else { return false };
+            let sides = [Some(&known.base), known.upstream.as_ref()].into_iter().flatten();
+            let theirs = sides.filter_map(|side| side.manifest(wanted, live));
+            theirs
+                .map(reference)
+                .any(|named| matches!(named, Reference::Name(_)) && named != reference(wanted))
         })
     };
-    let agents = !snapshot.agents.complete && needed(Field::Agent, |service| &service.agent);
-    let graphs =
-        !snapshot.context_graphs.complete && needed(Field::ContextGraph, |service| &service.context_graph);
+    let agents = agents && needed(Field::Agent, |service| &service.agent);
+    let graphs = graphs && needed(Field::ContextGraph, |service| &service.context_graph);
     Lookups {
         agents: if agents { Need::All } else { Need::Nothing },
         context_graphs: if graphs { Need::All } else { Need::Nothing },
         versions_of_agents: Default::default(),
         versions_of_context_graphs: Default::default(),
         behavior_sets_of: Default::default(),
-    }
-}
-
-/// The manifests of a commit, indexed by the live services that they match and by former names.
-struct CommitManifests<'a> {
-    side: Side<'a>,
-    /// The name of the commit's manifest for each live service. The manifests are matched with the present live state.
-    by_live: BTreeMap<ServiceId, ServiceName>,
-    by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
-    /// The services that were made for a manifest of the commit and that no manifest matches. They are left as they are.
-    copies: BTreeSet<ServiceId>,
-    /// The names of all live services.
-    taken: BTreeSet<&'a ServiceName>,
-}
-
-impl<'a> CommitManifests<'a> {
-    fn new(side: Side<'a>, snapshot: &'a Snapshot, api: Api) -> Self {
-        let resolved = resolve::resolve_all(side.desired, snapshot);
-        let identity =
-            identity::match_services(side.desired, &resolved.references, snapshot, side.policy, api);
-        let matched = identity
-            .matches
-            .iter()
-            .filter_map(|matched| Some((matched.live?.id.clone(), matched.wanted.name.clone())));
-        let former = |service: &'a DesiredService| Some((service.lifecycle.renamed_from.as_ref()?, service));
-        let claimed = identity.claimed();
-        let copies = identity.made_for.keys().filter(|id| !claimed.contains(**id));
-        Self {
-            side,
-            copies: copies.map(|id| (*id).clone()).collect(),
-            by_live: matched.collect(),
-            by_former: side.desired.services.values().filter_map(former).collect(),
-            taken: snapshot.services.iter().map(|service| &service.name).collect(),
-        }
-    }
-
-    /// Returns the name that the commit declares for a service that another client has renamed, or `None` if no client has
-    /// renamed it.
-    fn name_before_rename(&self, live: &LiveService) -> Option<&ServiceName> {
-        let declared = self.by_live.get(&live.id)?;
-        (*declared != live.name && is_made_for(&live.tags, declared)).then_some(declared)
-    }
-
-    fn named(&self, name: &ServiceName) -> Option<&'a DesiredService> {
-        self.side.desired.services.get(name)
-    }
-
-    /// Returns the commit's manifest of a service, or `None` if the commit does not declare the service. The service
-    /// may have another name in that commit. `ours` is the manifest that this branch has for the service.
-    fn manifest(&self, ours: &DesiredService, live: &LiveService) -> Option<&'a DesiredService> {
-        if let Some(matched) = self.by_live.get(&live.id) {
-            return self.named(matched);
-        }
-        let from = ours.lifecycle.renamed_from.as_ref();
-        let same = self.named(&ours.name);
-        if let Some(same) = same
-            && same.lifecycle.renamed_from.as_ref() == from
-        {
-            return Some(same);
-        }
-        // A service that is being renamed still belongs to the manifest of its former name.
-        let moves = Some(live).filter(|live| live.name != ours.name && from == Some(&live.name));
-        // If a live service has the manifest's own name, the manifest belongs to that service.
-        let free = |theirs: &&DesiredService| !self.taken.contains(&theirs.name);
-        moves
-            .and_then(|live| self.named(&live.name))
-            .or(same.filter(|same| live.name == same.name || free(same)))
-            .or_else(|| from.and_then(|from| self.named(from)).filter(free))
-            .or_else(|| self.by_former.get(&live.name).copied().filter(free))
-    }
-
-    /// Returns true if a manifest of the commit has this name, or has it in `renamed_from`. `renamed_from` is ignored if
-    /// this branch has a manifest of the same name as the one with `renamed_from`.
-    fn declares(&self, name: &ServiceName, ours: &Desired) -> bool {
-        let former = self.by_former.get(name);
-        self.named(name).is_some() || former.is_some_and(|former| !ours.services.contains_key(&former.name))
     }
 }
 
@@ -221,21 +139,18 @@ impl ServiceCauses {
     }
 }
 
-/// Finds the causes of a plan's changes.
+/// Finds the causes of a service's changes.
 struct CauseFinder<'a> {
     ours: Side<'a>,
-    base: CommitManifests<'a>,
-    upstream: Option<CommitManifests<'a>>,
+    known: &'a KnownManifests<'a>,
     snapshot: &'a Snapshot,
-    live: BTreeMap<&'a ServiceId, &'a LiveService>,
     api: Api,
 }
 
 impl CauseFinder<'_> {
-    fn service(&self, shown: &ServicePlan) -> ServiceCauses {
-        let live = shown.id.as_ref().and_then(|id| self.live.get(id)).copied();
+    fn service(&self, shown: &ServicePlan, live: Option<&LiveService>) -> ServiceCauses {
         let Some(ours) = self.ours.desired.services.get(&shown.name) else {
-            let renamed = live.and_then(|live| self.base.name_before_rename(live));
+            let renamed = live.and_then(|live| self.known.base.name_before_rename(live));
             return ServiceCauses::all(self.retirement(renamed.unwrap_or(&shown.name), live));
         };
         match live {
@@ -246,11 +161,16 @@ impl CauseFinder<'_> {
 
     /// Returns the cause of the retirement of a service that this branch does not declare.
     fn retirement(&self, name: &ServiceName, live: Option<&LiveService>) -> Cause {
-        if live.is_some_and(|live| self.base.copies.contains(&live.id)) {
+        if live.is_some_and(|live| self.known.base.copies.contains(&live.id)) {
             Cause::Manifest
-        } else if self.base.declares(name, self.ours.desired) {
+        } else if self.known.base.declares(name, self.ours.desired) {
             if self.was_changed_elsewhere(name, live) { Cause::Both } else { Cause::Manifest }
-        } else if self.upstream.as_ref().is_some_and(|upstream| upstream.declares(name, self.ours.desired)) {
+        } else if self
+            .known
+            .upstream
+            .as_ref()
+            .is_some_and(|upstream| upstream.declares(name, self.ours.desired))
+        {
             Cause::Behind
         } else {
             Cause::Drift
@@ -260,12 +180,12 @@ impl CauseFinder<'_> {
     /// Returns true if a service that this branch removes has changed since the base, either in the base branch or
     /// live.
     fn was_changed_elsewhere(&self, name: &ServiceName, live: Option<&LiveService>) -> bool {
-        let Some(base) = self.base.named(name) else { return false };
-        let theirs = self.upstream.as_ref().and_then(|upstream| upstream.named(name));
+        let Some(base) = self.known.base.named(name) else { return false };
+        let theirs = self.known.upstream.as_ref().and_then(|upstream| upstream.named(name));
         let in_branch = theirs.is_some_and(|theirs| !have_same_content(base, theirs));
         let is_drifted = live.is_some_and(|live| {
             let joins = resolve_references(base, None, live, self.snapshot);
-            !requested_changes(base, &joins, live, self.base.side.policy, self.api).is_empty()
+            !requested_changes(base, &joins, live, self.known.base.side.policy, self.api).is_empty()
         });
         in_branch || is_drifted
     }
@@ -279,21 +199,24 @@ impl CauseFinder<'_> {
             let base = known.named(&ours.name).or_else(|| from.and_then(|from| known.named(from)));
             base.map(|base| have_same_content(base, ours))
         };
-        match find(&self.base) {
+        match find(&self.known.base) {
             None => Cause::Manifest,
-            Some(_) if self.upstream.as_ref().is_some_and(|upstream| find(upstream).is_none()) => {
+            Some(_) if self.known.upstream.as_ref().is_some_and(|upstream| find(upstream).is_none()) => {
                 Cause::Behind
             }
             // The service of the base exists, but another manifest of this branch has it.
-            Some(_) if self.base.by_live.values().any(|name| *name == ours.name) => Cause::Manifest,
+            Some(_) if self.known.base.by_live.values().any(|name| *name == ours.name) => Cause::Manifest,
             Some(true) => Cause::Drift,
+            // The applied commit may declare a service that no apply has created, because the apply was interrupted or
+            // limited. Then a new manifest must not be refused as a conflict.
+            Some(false) if self.known.commit.is_some() => Cause::Drift,
             Some(false) => Cause::Both,
         }
     }
 
     fn change(&self, shown: &ServicePlan, ours: &DesiredService, live: &LiveService) -> ServiceCauses {
         let replaces = shown.kind == ServiceKind::Replace;
-        let Some(base) = self.base.manifest(ours, live) else {
+        let Some(base) = self.known.base.manifest(ours, live) else {
             return ServiceCauses {
                 whole: replaces.then_some(Cause::Manifest),
                 ..ServiceCauses::all(Cause::Manifest)
@@ -304,8 +227,8 @@ impl CauseFinder<'_> {
             let joins = resolve_references(wanted, Some((ours, &own)), live, self.snapshot);
             requested_changes(wanted, &joins, live, side.policy, self.api)
         };
-        let asked = theirs(&self.base.side, base);
-        let upstream = self.upstream.as_ref().map_or(Upstream::None, |upstream| {
+        let asked = theirs(&self.known.base.side, base);
+        let upstream = self.known.upstream.as_ref().map_or(Upstream::None, |upstream| {
             let manifest = upstream.manifest(ours, live);
             manifest.map_or(Upstream::Gone, |manifest| Upstream::Changes(theirs(&upstream.side, manifest)))
         });

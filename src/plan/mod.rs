@@ -19,7 +19,10 @@
 //! * [`order`]: the order of steps, including the order in which names are released and claimed;
 //! * [`guardrails`]: the rules that refuse a plan;
 //! * [`build`]: makes a plan with all the modules above;
-//! * [`causes`]: the cause of each change, found by comparing with the manifests of a base commit;
+//! * [`bases`]: the commits with which the services of a plan are compared;
+//! * [`causes`]: the cause of each change, found by comparing with the manifests of a base commit. [`base_manifests`]
+//!   indexes these manifests;
+//! * [`deviation`]: tells services that have drifted from those whose manifest is not applied yet;
 //! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
 //! * [`absence`]: finds plans that could be wrong if the API's list of services lacks a service that exists;
 //! * [`step_reads`]: the services that a step reads before it acts;
@@ -29,6 +32,8 @@
 
 mod abandonment;
 mod absence;
+mod base_manifests;
+mod bases;
 mod build;
 mod causes;
 mod changes;
@@ -36,6 +41,7 @@ mod checks;
 mod conflicts;
 mod copies;
 mod creation;
+mod deviation;
 mod diff;
 mod draft;
 mod duplicates;
@@ -71,14 +77,16 @@ pub(crate) mod tests;
 
 pub use abandonment::abandonment;
 pub use absence::{depends_on_absence, ids_depend_on_absence};
+pub use bases::{BaseOf, Bases, OriginBases, OriginCommits, Side, origin_commits};
 pub use build::{ids, plan};
-pub use causes::{Bases, Side, cause_lookups, with_causes};
+pub use causes::{cause_lookups, with_causes};
 pub use changes::{
     Cause, ChangePath, ChangedValue, Field, FieldChange, ServiceChanges, VersionSetChange,
     VersionSetChangeKind, VersionSetField,
 };
 pub use conflicts::{conflicts, conflicts_of, worst};
 pub use creation::created_content;
+pub use deviation::Deviation;
 pub use diff::differences;
 pub use lookups::lookups;
 pub use names::{is_leftover, without_date_and_id};

@@ -26,7 +26,7 @@ pub struct ChangeRecord {
     pub before: Value,
     /// The value after the change, or null if the value is removed.
     pub after: Value,
-    /// The cause of the change, or null if the plan was made without `--base`.
+    /// The cause of the change, or null if the base is unknown.
     pub cause: Option<Cause>,
 }
 

@@ -259,7 +259,7 @@ pub struct ServicePlan {
     /// The changed values. In a replacement, they include values of version sets. Otherwise, changes to version sets
     /// are only listed in the steps that make them.
     pub changes: ServiceChanges,
-    /// The cause of the creation, replacement or retirement. Null for a change in place, and for a plan without a base.
+    /// The cause of the creation, replacement or retirement. Null for a change in place, and if the base is unknown.
     pub cause: Option<Cause>,
     /// The last change of the live service.
     pub last_change: Option<LastChange>,
@@ -423,6 +423,9 @@ pub struct Plan {
     pub declared: usize,
     /// The ids of the live services that manifests declare, by name, as they are before the plan is applied.
     pub ids: BTreeMap<ServiceName, ServiceId>,
+    /// The commit that was applied last to each service that changes, by the service's name. `None` if it is unknown.
+    /// Empty if the plan is not compared with the commits in the tags `origin`.
+    pub bases: BTreeMap<ServiceName, Option<String>>,
 }
 
 impl Plan {

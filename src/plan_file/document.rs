@@ -40,6 +40,11 @@ pub struct PlanDocument {
     pub commit: Option<String>,
     /// The commit that the plan was compared with to find the causes of changes, or null without `--base`.
     pub base: Option<Base>,
+    /// The commit that was applied last to each service that changes, by the service's name. The changes are compared
+    /// with this commit to find their causes. Null if the commit is unknown. Empty with `--base`, and without the tag
+    /// `origin`.
+    #[serde(default)]
+    pub bases: BTreeMap<ServiceName, Option<String>>,
     /// The SHA-256 of the rest of the document, except for `created_at`, `applied_at` and the last changes of services.
     pub fingerprint: String,
     /// The SHA-256 of the manifest of each service that the steps change, by the service's name.
@@ -236,6 +241,7 @@ impl PlanDocument {
             inactive,
             declared,
             ids,
+            bases,
             prune: _,
         } = plan;
         let mut document = Self {
@@ -248,6 +254,7 @@ impl PlanDocument {
             created_at,
             commit,
             base,
+            bases: bases.clone(),
             fingerprint: String::new(),
             manifests: manifests(steps, desired),
             options: RecordedOptions {
@@ -314,6 +321,7 @@ impl PlanDocument {
             inactive: self.counts.inactive,
             declared: self.counts.declared,
             ids: self.ids.clone(),
+            bases: self.bases.clone(),
             prune: self.options.prune,
         }
     }

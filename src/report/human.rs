@@ -139,11 +139,11 @@ fn render_service(out: &mut String, mode: Mode, plan: &Plan, shown: &ServicePlan
         && !(replaces && shown.continued)
     {
         let renamed = shown.changes.field(&Field::Name);
-        let cause = causes::styled_note(renamed.and_then(|change| change.cause));
+        let cause = causes::styled_note(mode, renamed.and_then(|change| change.cause));
         let (former, _) = lookalikes::names(former, &shown.name);
         field(out, "renamed from", &format!("{former}{cause}"));
     }
-    if let Some(cause) = causes::of_service(shown) {
+    if let Some(cause) = causes::of_service(mode, shown) {
         field(out, "cause", &styled(BAD, cause));
     }
     if shown.adopted {
@@ -161,15 +161,15 @@ fn render_service(out: &mut String, mode: Mode, plan: &Plan, shown: &ServicePlan
         let cause = change.cause;
         ShownChange::of_field(
             change,
-            if forces { causes::forcing_note(mode, cause) } else { causes::note(cause) },
+            if forces { causes::forcing_note(mode, cause) } else { causes::note(mode, cause) },
         )
     });
     changes(out, FIELDS, noted);
     if replaces {
-        shown.changes.version_sets.iter().for_each(|set| version_sets::changed(out, set));
+        shown.changes.version_sets.iter().for_each(|set| version_sets::changed(out, mode, set));
         field(out, "steps", &replacement::steps(plan, shown, api));
     } else {
-        plan.steps_of(shown).for_each(|step| step_lines(out, step, shown.kind));
+        plan.steps_of(shown).for_each(|step| step_lines(out, mode, step, shown.kind));
     }
 }
 
@@ -185,7 +185,7 @@ fn last_change(last: &LastChange) -> String {
 }
 
 /// Writes the lines for a step, unless the changed fields of the step's service already show what the step does.
-fn step_lines(out: &mut String, step: &Step, kind: ServiceKind) {
+fn step_lines(out: &mut String, mode: Mode, step: &Step, kind: ServiceKind) {
     let sets = &step.changes.version_sets;
     match &step.action {
         // The version sets of a new service are shown with its fields.
@@ -193,14 +193,14 @@ fn step_lines(out: &mut String, step: &Step, kind: ServiceKind) {
         Action::WriteVersionSet { .. } => {
             for set in sets {
                 match set.kind {
-                    VersionSetChangeKind::Created => version_sets::whole(out, set),
+                    VersionSetChangeKind::Created => version_sets::whole(out, mode, set),
                     VersionSetChangeKind::Changed | VersionSetChangeKind::Deleted => {
-                        version_sets::changed(out, set);
+                        version_sets::changed(out, mode, set);
                     }
                 }
             }
         }
-        Action::DeleteVersionSet { .. } => sets.iter().for_each(|set| version_sets::deleted(out, set)),
+        Action::DeleteVersionSet { .. } => sets.iter().for_each(|set| version_sets::deleted(out, mode, set)),
         Action::RenameTemporarily { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);
             field(
@@ -229,7 +229,7 @@ fn step_lines(out: &mut String, step: &Step, kind: ServiceKind) {
             );
         }
         // A step that changes the agent can write version sets, too.
-        Action::Update { .. } => sets.iter().for_each(|set| version_sets::changed(out, set)),
+        Action::Update { .. } => sets.iter().for_each(|set| version_sets::changed(out, mode, set)),
         Action::Create(_)
         | Action::ApplyBehaviorSet { .. }
         | Action::Smoke { .. }

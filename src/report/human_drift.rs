@@ -2,7 +2,6 @@
 //! announces no changes.
 
 use super::shown::ShownChange;
-use super::text::{BAD, styled};
 use super::values::{FIELDS, changes, field};
 use super::{Mode, causes, created, lookalikes, version_sets};
 use crate::model::Api;
@@ -18,12 +17,14 @@ pub(super) fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: A
         && !(replaces && shown.continued)
     {
         let renamed = shown.changes.field(&Field::Name);
-        let cause = causes::styled_note(renamed.and_then(|change| change.cause));
+        let cause = causes::styled_note(Mode::Drift, renamed.and_then(|change| change.cause));
         let (former, _) = lookalikes::names(former, &shown.name);
         field(out, "live name", &format!("{former}{cause}"));
     }
-    if let Some(cause) = causes::of_service(shown) {
-        field(out, "cause", &styled(BAD, cause));
+    if let Some(cause) = causes::of_service(Mode::Drift, shown) {
+        field(out, "cause", &causes::colored(cause));
+    } else if plan.is_base_unknown(shown) {
+        field(out, "cause", &causes::colored(causes::BASE_UNKNOWN));
     }
     if shown.adopted {
         field(out, "owner", "none");
@@ -44,15 +45,20 @@ fn differences(out: &mut String, plan: &Plan, shown: &ServicePlan) {
     let own = shown.changes.fields.iter().filter(|change| change.field != Field::Name);
     let noted = own.map(|change| {
         let forces = replaces && change.field.is_reference();
-        let note =
-            if forces { causes::forcing_note(Mode::Drift, change.cause) } else { causes::note(change.cause) };
+        let note = if forces {
+            causes::forcing_note(Mode::Drift, change.cause)
+        } else {
+            causes::note(Mode::Drift, change.cause)
+        };
         ShownChange::of_field(change, note)
     });
     changes(out, FIELDS, noted);
     for set in plan.version_set_changes(shown) {
         match set.kind {
-            VersionSetChangeKind::Changed => version_sets::changed(out, set),
-            VersionSetChangeKind::Created | VersionSetChangeKind::Deleted => version_sets::whole(out, set),
+            VersionSetChangeKind::Changed => version_sets::changed(out, Mode::Drift, set),
+            VersionSetChangeKind::Created | VersionSetChangeKind::Deleted => {
+                version_sets::whole(out, Mode::Drift, set)
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::plan::Plan;
+use crate::plan::{Deviation, Plan, ServiceKind};
 
 /// The first characters of every metrics file, by which amigops recognizes its own files.
 pub const BEGINNING: &str = "# HELP amigops_";
@@ -16,8 +16,12 @@ const LAST_SUCCESS: &str = "amigops_drift_last_success_timestamp_seconds";
 /// The results of comparing one environment with its manifests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// The number of declared services that differ from their manifests.
+    /// The number of declared services that differ from their manifests because the live state has changed. Services whose
+    /// base is unknown count, too.
     pub drifted: usize,
+    /// The number of declared services that differ because their manifests are not applied yet. A service with a conflict
+    /// counts as drifted and as pending.
+    pub pending: usize,
     /// The number of owned, active services that no manifest declares, including services that the plan retires.
     pub orphans: usize,
     /// The number of live services that are neither declared nor owned.
@@ -31,10 +35,12 @@ pub struct Figures {
 impl Figures {
     /// Counts the services in a plan by their state.
     pub fn of(plan: &Plan) -> Self {
-        let summary = &plan.summary;
+        let declared = plan.services.iter().filter(|service| service.kind != ServiceKind::Retire);
+        let deviations: Vec<Deviation> = declared.map(|service| Deviation::of(plan, service)).collect();
         Self {
-            drifted: summary.create + summary.update + summary.replace,
-            orphans: plan.orphans.len() + summary.retire,
+            drifted: deviations.iter().filter(|deviation| deviation.drifted).count(),
+            pending: deviations.iter().filter(|deviation| deviation.pending).count(),
+            orphans: plan.orphans.len() + plan.summary.retire,
             unmanaged: plan.unmanaged.len(),
             declared: plan.declared,
             live: plan.active,
@@ -65,9 +71,16 @@ pub struct Run<'a> {
 type Metric = (&'static str, &'static str, fn(&Run<'_>) -> Option<String>);
 
 const METRICS: &[Metric] = &[
-    ("amigops_drift_services", "Declared services that differ from their manifests.", |run| {
-        Some(run.figures?.drifted.to_string())
-    }),
+    (
+        "amigops_drift_services",
+        "Declared services that differ from their manifests because they have changed live, or for an unknown reason.",
+        |run| Some(run.figures?.drifted.to_string()),
+    ),
+    (
+        "amigops_pending_services",
+        "Declared services that differ from their manifests because these are not applied yet.",
+        |run| Some(run.figures?.pending.to_string()),
+    ),
     ("amigops_orphans", "Active services of this project that no manifest declares.", |run| {
         Some(run.figures?.orphans.to_string())
     }),
@@ -159,14 +172,17 @@ mod tests {
 
     #[test]
     fn a_file_has_every_metric_with_its_help_and_type() {
-        let figures = Figures { drifted: 1, orphans: 2, unmanaged: 3, declared: 4, live: 5 };
+        let figures = Figures { drifted: 1, pending: 6, orphans: 2, unmanaged: 3, declared: 4, live: 5 };
         assert_snapshot!(render("1.2.3", &[run("lab", Some(figures)), run("prod", None)]), @r#"
         # HELP amigops_build_info The version of amigops, as a label. The value is always 1.
         # TYPE amigops_build_info gauge
         amigops_build_info{version="1.2.3"} 1
-        # HELP amigops_drift_services Declared services that differ from their manifests.
+        # HELP amigops_drift_services Declared services that differ from their manifests because they have changed live, or for an unknown reason.
         # TYPE amigops_drift_services gauge
         amigops_drift_services{environment="lab"} 1
+        # HELP amigops_pending_services Declared services that differ from their manifests because these are not applied yet.
+        # TYPE amigops_pending_services gauge
+        amigops_pending_services{environment="lab"} 6
         # HELP amigops_orphans Active services of this project that no manifest declares.
         # TYPE amigops_orphans gauge
         amigops_orphans{environment="lab"} 2

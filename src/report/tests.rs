@@ -92,7 +92,7 @@ fn a_drift_report_reads_in_the_direction_of_time() {
     let colored = human::plan(Mode::Drift, &everything(), &origin());
     let shown = anstream::adapter::strip_str(&colored).to_string();
     insta::assert_snapshot!(shown, @r##"
-    amigops drift · environment production (classic, acme) · 8 services live (and 1 inactive), 7 declared · base origin/main (f00dfeedf0) · drift: 7 differ, 1 orphan
+    amigops drift · environment production (classic, acme) · 8 services live (and 1 inactive), 7 declared · base origin/main (f00dfeedf0) · drift: 7 differ, 1 orphan, 2 pending
 
       ~ Adaptive Support                                             s2
           description
@@ -125,7 +125,7 @@ fn a_drift_report_reads_in_the_direction_of_time() {
           version sets             release (agent 2, graph 5) · staging (the latest)
 
       ~ New Name                                                     s3
-          live name                Old Name
+          live name                Old Name   pending: not applied yet
 
       + Summer Campaign                                              s4
           cause                    behind: merge the base branch first, because it declares this service
@@ -139,8 +139,9 @@ fn a_drift_report_reads_in_the_direction_of_time() {
 
         1 live service not managed here: Elsewhere
 
-    Drift: 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 that only a new service can revert) · version sets: 2 missing, 1 changed, 1 undeclared · 1 orphan in no manifest
-           values are shown as declared → live; reverting this drift takes 31 requests, about 5 s
+    Drift: 7 of 7 declared services have drifted (1 missing, 4 changed, 2 that only a new service can revert) · 1 orphan in no manifest
+    Pending: 2 of 7 declared services are not applied yet (2 changed) · version sets of all services: 2 missing, 1 changed, 1 undeclared
+           values are shown as declared → live; an apply takes 31 requests, about 5 s
       ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given
     "##);
 }
@@ -180,6 +181,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
     insta::assert_snapshot!(lines, @r##"
     api: "classic"
     base: {"commit":"f00dfeedf00dfeedf00dfeedf00dfeedf00dfeed","reference":"origin/main","upstream":null}
+    bases: {}
     commit: "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
     counts: {"active":8,"declared":7,"inactive":1}
     created_at: "2026-11-22T10:00:00Z"
@@ -187,7 +189,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
-    fingerprint: "f5a21e420c6cb82bde08d5faa212dde8c4b8b24a0bb5773b6b3d5d6b2254830b"
+    fingerprint: "75ec669ec73e4618e73469ada22525fffb513451bf13790685a79e06cbb833bc"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
 
+use super::causes;
 use super::short_value::{join_items, short_value};
 use super::shown::ShownChange;
 use super::text::{BAD, DIM, GOOD, padded, styled, visible, width};
@@ -58,7 +59,7 @@ pub(super) fn changes<'a>(out: &mut String, indent: usize, changes: impl Iterato
 fn line(out: &mut String, indent: usize, path: &str, leaf: &ShownChange<'_>) {
     let blank = " ".repeat(indent);
     let (before, after, note) = (leaf.before(), leaf.after(), leaf.note);
-    let note = if note.is_empty() { String::new() } else { format!("   {}", styled(BAD, note)) };
+    let note = if note.is_empty() { String::new() } else { format!("   {}", causes::colored(note)) };
     if let (Value::String(before), Value::String(after)) = (before, after)
         && (is_long(before) || is_long(after))
     {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::Mode;
 use super::causes;
 use super::short_value::short_value;
 use super::shown::ShownChange;
@@ -11,22 +12,22 @@ use super::values::{FIELDS, VALUE_COLUMN, changes};
 use crate::plan::{VersionSetChange, VersionSetChangeKind, VersionSetField, worst};
 
 /// Writes the lines for a version set that differs: a heading and the changed values.
-pub(super) fn changed(out: &mut String, set: &VersionSetChange) {
+pub(super) fn changed(out: &mut String, mode: Mode, set: &VersionSetChange) {
     let _ = writeln!(out, "{}", heading(set, 0));
     let values =
-        set.fields.iter().map(|change| ShownChange::of_set_field(change, causes::note(change.cause)));
+        set.fields.iter().map(|change| ShownChange::of_set_field(change, causes::note(mode, change.cause)));
     changes(out, FIELDS + 2, values);
 }
 
 /// Writes the line for a version set that exists only before or only after the change, with its pins.
-pub(super) fn whole(out: &mut String, set: &VersionSetChange) {
-    let cause = causes::styled_note(worst(set.causes()));
+pub(super) fn whole(out: &mut String, mode: Mode, set: &VersionSetChange) {
+    let cause = causes::styled_note(mode, worst(set.causes()));
     let _ = writeln!(out, "{} {}{cause}", heading(set, FIELDS + VALUE_COLUMN), short_pins(set));
 }
 
 /// Writes the line for a version set that is deleted.
-pub(super) fn deleted(out: &mut String, set: &VersionSetChange) {
-    let _ = writeln!(out, "{}{}", heading(set, 0), causes::styled_note(worst(set.causes())));
+pub(super) fn deleted(out: &mut String, mode: Mode, set: &VersionSetChange) {
+    let _ = writeln!(out, "{}{}", heading(set, 0), causes::styled_note(mode, worst(set.causes())));
 }
 
 /// Returns the mark and the name of a version set, followed by spaces up to the given number of columns.

@@ -10,7 +10,7 @@ use crate::cli::approval;
 use crate::cli::base;
 use crate::cli::execute::{Execution, Format, Scope};
 use crate::cli::interrupts::Interrupts;
-use crate::cli::prepare::{PlanArgs, Prepared};
+use crate::cli::prepare::{ComparedManifests, PlanArgs, Prepared};
 use crate::cli::saved_plan::{self, LockedPlan};
 use crate::cli::summary_file::SummaryFile;
 use crate::error::{Failure, Success};
@@ -34,7 +34,7 @@ pub(in crate::cli) struct Apply {
     /// Output format; `json` prints one line for the plan, one for each step and one for the end
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
-    /// Overwrite live changes and newer commits that --base found
+    /// Overwrite live changes and newer commits with which the plan conflicts
     #[arg(long)]
     overwrite_drift: bool,
     /// Append a Markdown summary of the run to FILE, for the page of a CI job
@@ -107,6 +107,7 @@ impl Apply {
             prepared.check_base_readable(&self.plan)?;
         }
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
+        let plan = prepared.with_causes(context, &snapshot, plan).await?;
         let (plan, origin) = record.set_plan(plan, prepared.origin(context));
         self.show(context, plan, origin, || prepared.document(origin, &snapshot, plan))?;
         if plan.is_empty() {
@@ -137,12 +138,17 @@ impl Apply {
         let prune = document.options.prune && project.prunes(&document.environment);
         saved_plan::check_options(&document, path, &self.plan.chosen(prune))?;
         let mut prepared = Prepared::for_saved(context, &self.plan, &document)?;
-        if let Some(base) = document.base.as_ref().filter(|_| !self.overwrite_drift) {
-            prepared.three_way = Some(base::read_recorded(context, &prepared.loaded, base)?);
+        if let Some(base) = &document.base {
+            prepared.compared = if self.overwrite_drift {
+                ComparedManifests::Nothing
+            } else {
+                ComparedManifests::Base(Box::new(base::read_recorded(context, &prepared.loaded, base)?))
+            };
         }
         let prepared = record.set_prepared(prepared);
         saved_plan::check_organization(&document, prepared)?;
         let (snapshot, plan) = saved_plan::plan_again(&document, prepared).await?;
+        let plan = prepared.with_causes(context, &snapshot, plan).await?;
         let current = prepared.document(&document.origin(), &snapshot, &plan);
         saved_plan::check_same(&document, &current)?;
         let (plan, origin) = record.set_plan(plan, document.origin());
@@ -171,8 +177,7 @@ impl Apply {
         approval::check_shown(context)
     }
 
-    /// Refuses a plan that would undo live changes or newer commits that `--base` has found, unless `--overwrite-drift`
-    /// is given.
+    /// Refuses a plan with conflicts, unless `--overwrite-drift` is given.
     fn refuse_conflicts(&self, plan: &Plan) -> Result<(), Failure> {
         let problems = if self.overwrite_drift { Vec::new() } else { plan::conflicts(plan) };
         if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }.into()) }

@@ -32,10 +32,13 @@ pub(in crate::cli) struct DriftCommand {
     /// Compare only the service NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Show the cause of each difference, a commit or a live edit: compare with the last commit that HEAD shares with
-    /// REF, such as origin/main
+    /// Find the cause of each difference by the last commit that HEAD shares with REF, such as origin/main, and not by
+    /// the commit that was applied last
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     base: Option<String>,
+    /// Exit with code 2 also if manifests are not applied yet, but nothing has drifted
+    #[arg(long)]
+    pending: bool,
     /// Compare every environment in amigops.yaml, one after the other
     #[arg(long)]
     all_environments: bool,
@@ -47,7 +50,7 @@ pub(in crate::cli) struct DriftCommand {
     format: Format,
     /// Instead of reporting drift, change the manifests to the live values; with NAMEs only those of these services
     #[arg(long, value_name = "NAME", num_args = 0..)]
-    #[arg(conflicts_with_all = ["prune", "only", "base", "all_environments", "metrics", "format"])]
+    #[arg(conflicts_with_all = ["prune", "only", "base", "pending", "all_environments", "metrics", "format"])]
     accept: Option<Vec<String>>,
     /// Show the changes of --accept as a diff without writing them
     #[arg(long, requires = "accept")]
@@ -182,8 +185,12 @@ impl DriftCommand {
                         // Only the flag makes orphans count as drift, not `prune: true` in amigops.yaml.
                         prepared.options.prune = self.prune;
                         let origin = prepared.origin(context);
-                        let planned =
-                            context.run_until_stopped(prepared.plan(prepared.connection.read())).await;
+                        let planned = context.run_until_stopped(async {
+                            let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
+                            let plan = prepared.with_causes(context, &snapshot, plan).await?;
+                            Ok((snapshot, plan))
+                        });
+                        let planned = planned.await;
                         let with_document = self.format.needs_document();
                         let part = planned.map(|(snapshot, plan)| {
                             Part::new(&prepared, origin.clone(), &snapshot, plan, with_document)
@@ -201,7 +208,8 @@ impl DriftCommand {
         if let Some(failure) = self.only_failure(&mut comparisons) {
             return Err(failure);
         }
-        let drifted = comparisons.iter().any(|one| one.plan().is_some_and(|plan| !plan.is_empty()));
+        let is_reported = |plan: &Plan| plan.has_drifted() || (self.pending && plan.has_pending());
+        let reported = comparisons.iter().any(|one| one.plan().is_some_and(is_reported));
         let failed: Vec<String> = comparisons
             .iter()
             .filter(|one| one.outcome.is_err())
@@ -217,7 +225,7 @@ impl DriftCommand {
             return Err(Failure::other(message)
                 .hint("the report shows the reason, and the results of the other environments"));
         }
-        Ok(if drifted { Success::ChangesPending } else { Success::Done })
+        Ok(if reported { Success::ChangesPending } else { Success::Done })
     }
 
     /// Returns the failure that is shown instead of a report, or `None` if a report is printed. If one environment was

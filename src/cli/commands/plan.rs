@@ -21,8 +21,7 @@ pub(in crate::cli) struct PlanCommand {
     /// Exit with code 2 if there are changes
     #[arg(long)]
     detailed_exitcode: bool,
-    /// Exit with code 0 or 2 even if the plan has conflicts, which --base finds and `apply` refuses; without this flag,
-    /// the exit code is 3
+    /// Exit with code 0 or 2 even if the plan has conflicts, which `apply` refuses; without this flag, the exit code is 3
     #[arg(long)]
     allow_conflicts: bool,
     /// Output format
@@ -52,6 +51,7 @@ impl PlanCommand {
             }
             planned => planned?,
         };
+        let plan = prepared.with_causes(context, &snapshot, plan).await?;
         let pending = self.detailed_exitcode && !plan.is_empty();
         let conflicts = if self.allow_conflicts { Vec::new() } else { plan::conflicts(&plan) };
         let with_document = self.out.is_some() || self.format.needs_document();
@@ -91,7 +91,8 @@ impl PlanCommand {
     ) -> Result<Part, Failure> {
         let api = prepared.connection.read();
         let snapshot = prepared.complete(api, snapshot).await?;
-        let plan = prepared.plan_from(api, &snapshot).await?;
+        let plan = prepared.plan_from(&snapshot)?;
+        let plan = prepared.with_causes(context, &snapshot, plan).await?;
         let with_document = self.format.needs_document();
         Ok(Part::new(prepared, prepared.origin(context), &snapshot, plan, with_document))
     }

@@ -14,6 +14,7 @@ mod process;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::process::Output;
@@ -103,6 +104,36 @@ impl Git {
         }
     }
 
+    /// Returns those of these commits that the clone has, each with the time at which it was made, in seconds since 1970.
+    pub(super) fn commit_times<'a>(
+        &self,
+        commits: impl IntoIterator<Item = &'a String>,
+    ) -> Result<BTreeMap<&'a str, i64>, Failure> {
+        let commits: Vec<&str> = commits.into_iter().map(String::as_str).collect();
+        let wanted: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
+        let output = self.ask(&["cat-file", "--batch"], wanted.as_bytes())?;
+        if !output.status.success() {
+            return Err(failure("cat-file", &output));
+        }
+        let mut rest = output.stdout.as_slice();
+        let mut times = BTreeMap::new();
+        for commit in commits {
+            let found = object(rest, "commit");
+            if let Some((content, _)) = found {
+                times.insert(commit, commit_time(content).unwrap_or_default());
+            }
+            // If git does not find an object, it answers with one line.
+            let line = || rest.iter().position(|byte| *byte == b'\n').and_then(|end| rest.get(end + 1..));
+            rest = found.map(|(_, next)| next).or_else(line).unwrap_or_default();
+        }
+        Ok(times)
+    }
+
+    /// Returns true if the history of a commit contains another commit.
+    pub(super) fn is_ancestor(&self, older: &str, newer: &str) -> Result<bool, Failure> {
+        Ok(older == newer || self.merge_base(older, newer)?.as_deref() == Some(older))
+    }
+
     /// Returns true if the clone is shallow, so that older commits are missing.
     pub(super) fn is_shallow(&self) -> bool {
         let output = self.run(&["rev-parse", "--is-shallow-repository"], None);
@@ -125,7 +156,7 @@ impl Git {
         let mut rest = output.stdout.as_slice();
         let mut contents = Vec::new();
         for entry in entries {
-            let (content, next) = blob(rest).ok_or_else(|| {
+            let (content, next) = object(rest, "blob").ok_or_else(|| {
                 Failure::other(format!("git can't read `{}` ({})", entry.path, entry.id))
                     .hint(MISSING_OBJECTS)
             })?;
@@ -190,15 +221,23 @@ fn entry(line: &str, prefix: &str) -> Option<Entry> {
     (kind == "blob").then(|| Entry { path, is_link: mode == "120000", id: id.to_owned() })
 }
 
-/// Parses the first answer of `cat-file --batch`: `<id> blob <size>\n<content>\n`. Returns the content, and the bytes
-/// after the answer. Returns `None` if git did not find the object, or if the answer is cut off.
-fn blob(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Parses the first answer of `cat-file --batch`: `<id> <kind> <size>\n<content>\n`. Returns the content, and the bytes
+/// after the answer. Returns `None` if git did not find an object of this kind, or if the answer is cut off.
+fn object<'a>(bytes: &'a [u8], kind: &str) -> Option<(&'a [u8], &'a [u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (head, rest) = (std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 1..]);
     let mut words = head.split(' ');
-    let (Some("blob"), Some(size)) = (words.nth(1), words.next()) else { return None };
-    let size = size.parse().ok()?;
+    let (found, size) = (words.nth(1)?, words.next()?);
+    let size = size.parse().ok().filter(|_| found == kind)?;
     Some((rest.get(..size)?, rest.get(size + 1..)?))
+}
+
+/// Parses the content of a commit: its line `committer <name> <time> <zone>` has the time.
+fn commit_time(content: &[u8]) -> Option<i64> {
+    let text = String::from_utf8_lossy(content);
+    let line =
+        text.lines().take_while(|line| !line.is_empty()).find(|line| line.starts_with("committer "))?;
+    line.rsplit(' ').nth(1)?.parse().ok()
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, Failure> {

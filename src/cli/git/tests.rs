@@ -88,11 +88,12 @@ fn git_output_is_parsed() {
     assert_eq!(entry(&format!("100644 blob {id}\tother/a.yaml"), "care/"), None);
     assert_eq!(entry(&format!("160000 commit {id}\tsubmodule"), ""), None);
     assert_eq!(entry("", ""), None);
-    assert_eq!(blob(b"id blob 3\na\nb\nrest"), Some((&b"a\nb"[..], &b"rest"[..])));
-    assert_eq!(blob(b"id blob 0\n\n"), Some((&b""[..], &b""[..])));
-    assert_eq!(blob(b"id missing\n"), None);
-    assert_eq!(blob(b"id blob 9\nshort\n"), None);
-    assert_eq!(blob(b""), None);
+    assert_eq!(object(b"id blob 3\na\nb\nrest", "blob"), Some((&b"a\nb"[..], &b"rest"[..])));
+    assert_eq!(object(b"id blob 0\n\n", "blob"), Some((&b""[..], &b""[..])));
+    assert_eq!(object(b"id missing\n", "blob"), None);
+    assert_eq!(object(b"id blob 9\nshort\n", "blob"), None);
+    assert_eq!(object(b"", "blob"), None);
+    assert_eq!(object(b"id blob 0\n\n", "commit"), None);
 }
 
 #[test]

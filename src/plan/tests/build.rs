@@ -112,6 +112,14 @@ pub(crate) fn made_for(name: &str, mut service: LiveService) -> LiveService {
     service
 }
 
+/// Returns a service that was made for this name, and to which the manifest of this commit was written last.
+pub(crate) fn applied_at(name: &str, commit: &str, mut service: LiveService) -> LiveService {
+    let tag =
+        OriginTag { name: NameHash::of(&name.into()), commit: Some(commit.to_owned()), is_former: false };
+    service.tags.insert(TAG_ORIGIN.to_owned(), Some(tag.to_string()));
+    service
+}
+
 pub(crate) fn snapshot(services: impl IntoIterator<Item = LiveService>) -> Snapshot {
     Snapshot {
         services: services.into_iter().collect(),

@@ -1,12 +1,14 @@
 //! Tests of causes: each kind of field, with each combination of values in the base commit, in the manifests of this
 //! branch, in the live state and in the base branch.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::build::*;
 use super::generate::policy;
 use crate::model::*;
-use crate::plan::{self, Bases, Cause, Options, Plan, ServiceKind, Side};
+use crate::plan::{self, BaseOf, Bases, Cause, Options, OriginBases, Plan, ServiceKind, Side};
 
 /// A field of a service, with functions that set it to one of two or three numbered values.
 struct Field {
@@ -244,9 +246,9 @@ pub(super) fn plan_with_causes(
 ) -> Plan {
     let policy = policy();
     let side = |desired| Side { desired, policy: &policy };
-    let bases = Bases { base: side(base), upstream: upstream.map(side) };
+    let bases = BaseOf::Every(Bases { base: side(base), upstream: upstream.map(side) });
     assert!(
-        plan::cause_lookups(plan, desired, &bases, snapshot, options.api).is_nothing(),
+        plan::cause_lookups(plan, side(desired), &bases, snapshot, options.api).is_nothing(),
         "all names are known"
     );
     plan::with_causes(plan.clone(), side(desired), &bases, snapshot, options.api)
@@ -268,6 +270,35 @@ pub(super) fn cause_at(plan: &Plan, path: &str) -> Option<Cause> {
         causes(plan).into_iter().filter(|(at, _)| at == path).map(|(_, cause)| cause).collect();
     assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{path} has two causes: {found:?}");
     found.first().map(|cause| cause.expect("every change has a cause"))
+}
+
+/// Returns a plan whose causes are found by the tag `origin` of the live service. The tag names the commit whose manifest
+/// has the value `base`, among commits with other values.
+fn plan_from_origin(
+    field: &Field,
+    says: &dyn Fn(usize) -> Desired,
+    (base, here, there): (usize, usize, usize),
+) -> Plan {
+    let options = Options { api: field.api, ..options() };
+    let (desired, policy) = (says(here), policy());
+    let manifests: BTreeMap<String, Desired> =
+        (0..field.values).chain([base]).map(|n| (commit(n), says(n))).collect();
+    let mut service = applied_at("Desk", &commit(base), live("s1", "Desk", "A1"));
+    (field.live)(&mut service, there);
+    let snapshot = snapshot([service]);
+    let plan = plan::plan(&desired, &snapshot, &policy, &options).expect("a plan");
+    let side = |desired| Side { desired, policy: &policy };
+    let commits = manifests.iter().map(|(commit, desired)| (commit.clone(), side(desired))).collect();
+    let bases = BaseOf::Origin(OriginBases { commits, newest: None });
+    let plan = plan::with_causes(plan, side(&desired), &bases, &snapshot, options.api);
+    let expected = plan.services.iter().map(|shown| (shown.name.clone(), Some(commit(base)))).collect();
+    assert_eq!(plan.bases, expected);
+    plan
+}
+
+/// Returns the id of a commit with this number.
+fn commit(number: usize) -> String {
+    format!("{number:040x}")
 }
 
 #[test]
@@ -300,6 +331,9 @@ fn each_kind_of_field_has_the_cause_that_its_values_show() {
                     () => Some(Cause::Both),
                 };
                 let what = format!("{}: base {base}, here {here}, live {there}", field.path);
+                let from_origin = plan_from_origin(&field, &says, (base, here, there));
+                assert_eq!(cause_at(&from_origin, field.path), expected, "{what}, from the tag");
+                assert_eq!(plan::conflicts(&from_origin).is_empty(), expected != Some(Cause::Both), "{what}");
                 assert_eq!(cause_at(&two_way, field.path), expected, "{what}");
                 assert_eq!(plan::conflicts(&two_way).is_empty(), expected != Some(Cause::Both), "{what}");
                 for upstream in numbers() {

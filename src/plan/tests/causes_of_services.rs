@@ -8,7 +8,7 @@ use super::build::*;
 use super::causes::{cause_at, causes, manifest, plan_with_causes};
 use super::generate::{config, policy, states, without_renamed_services};
 use crate::model::*;
-use crate::plan::{self, Bases, Cause, Options, Plan, Side, verify};
+use crate::plan::{self, BaseOf, Bases, Cause, Options, Plan, Side, verify};
 
 /// Makes a plan and returns it with the causes of its changes. `base` and `upstream` are the manifests of the base
 /// commit and of the newest commit of the base branch.
@@ -252,7 +252,7 @@ fn a_field_that_the_base_ignored_is_changed_by_the_manifest() {
     let (snapshot, options) =
         (snapshot([owned]), Options { take_over: Some("former".to_owned()), ..options() });
     let plan = plan::plan(&here, &snapshot, &policy(), &options).expect("a plan");
-    let bases = Bases { base: Side { desired: &here, policy: &former }, upstream: None };
+    let bases = BaseOf::Every(Bases { base: Side { desired: &here, policy: &former }, upstream: None });
     let plan =
         plan::with_causes(plan, Side { desired: &here, policy: &policy() }, &bases, &snapshot, options.api);
     assert_eq!(cause_at(&plan, "tags.managed_by"), Some(Cause::Manifest));
@@ -274,8 +274,10 @@ fn names_that_only_the_base_uses_are_looked_up_if_they_matter() {
     let here = by_id("a1");
     let plan = plan::plan(&here, &snapshot, &policy, &options()).expect("a plan");
     let needed = |plan: &Plan, here: &Desired, base: &Desired| {
-        let bases = Bases { base: Side { desired: base, policy: &policy }, upstream: None };
-        plan::cause_lookups(plan, here, &bases, &snapshot, Api::Classic)
+        let ours = Side { desired: here, policy: &policy };
+        let base = Side { desired: base, policy: &policy };
+        let bases = BaseOf::Every(Bases { base, upstream: None });
+        plan::cause_lookups(plan, ours, &bases, &snapshot, Api::Classic)
     };
     let lists = needed(&plan, &here, &by_name("A2"));
     assert_eq!((lists.agents, lists.context_graphs), (Need::All, Need::Nothing));

@@ -9,6 +9,7 @@ mod causes_of_services;
 mod former;
 pub(crate) mod generate;
 mod new_services;
+mod origin_causes;
 mod ownership;
 mod pairs;
 mod platform;

@@ -9,7 +9,7 @@ use super::settings;
 use super::verifier::Verifier;
 use crate::model::{
     self, Catalog, DesiredService, LiveService, NameHash, OriginTag, Pin, Reference, ServiceId, ServiceName,
-    TAG_REPLACES, is_same_name,
+    TAG_ORIGIN, TAG_REPLACES, is_same_name,
 };
 
 impl Verifier<'_> {
@@ -124,7 +124,11 @@ impl Verifier<'_> {
             "tags",
             wanted.tags.as_ref().is_none_or(|tags| {
                 let mut live = service.tags.clone();
-                live.retain(|key, _| !self.policy.ownership.is_own_tag(key) || tags.contains_key(key));
+                // A tag `origin` that amigops has written stays if the project no longer uses such tags.
+                let is_own_origin = OriginTag::of(&live).is_some();
+                let is_own =
+                    |key: &str| self.policy.ownership.is_own_tag(key) || (is_own_origin && key == TAG_ORIGIN);
+                live.retain(|key, _| !is_own(key) || tags.contains_key(key));
                 &live == tags
             }),
         );

@@ -1,5 +1,6 @@
 //! The card of a service: a box on the HTML page with the kind of change, the changed values, and the steps.
 
+use super::super::causes;
 use super::super::direction;
 use super::super::lookalikes;
 use super::super::mode::{Mark, Mode};
@@ -10,7 +11,7 @@ use super::new_service::NewServiceValues;
 use super::values::Leaf;
 use super::{steps, values};
 use crate::model::{Api, VersionSetName};
-use crate::plan::{Action, Cause, Field, Plan, Risk, ServiceKind, ServicePlan, Target};
+use crate::plan::{Action, Cause, Deviation, Field, Plan, Risk, ServiceKind, ServicePlan, Target};
 
 /// The maximum length of a name in a heading, in characters.
 const LONGEST_NAME: usize = 200;
@@ -59,28 +60,39 @@ fn mark_style(mark: Mark) -> (&'static str, &'static str, &'static str) {
 pub(super) struct Flags {
     pub(super) destructive: bool,
     pub(super) drift: bool,
+    pub(super) pending: bool,
     pub(super) conflict: bool,
     pub(super) adopted: bool,
 }
 
 impl Flags {
-    pub(super) fn of(plan: &Plan, service: &ServicePlan) -> Self {
+    pub(super) fn of(plan: &Plan, service: &ServicePlan, mode: Mode) -> Self {
+        let deviation = if mode.is_drift() { Deviation::of(plan, service) } else { Deviation::default() };
         let mut causes: Vec<Cause> = service.cause.into_iter().collect();
         causes.extend(service.changes.causes().flatten());
         causes.extend(plan.steps_of(service).flat_map(|step| step.changes.causes()).flatten());
         Self {
             destructive: service.kind == ServiceKind::Retire
                 || plan.steps_of(service).any(|step| step.risk == Risk::Destructive),
-            drift: causes.iter().any(|cause| matches!(cause, Cause::Drift | Cause::Both)),
+            drift: deviation.drifted
+                || causes.iter().any(|cause| matches!(cause, Cause::Drift | Cause::Both)),
+            // In a plan, nearly every change is pending.
+            pending: deviation.pending,
             conflict: causes.iter().any(|cause| matches!(cause, Cause::Both | Cause::Behind)),
             adopted: service.adopted,
         }
     }
 
     /// Returns each property with its name in the page's filters.
-    pub(super) fn named(self) -> [(&'static str, bool); 4] {
-        let Self { destructive, drift, conflict, adopted } = self;
-        [("destructive", destructive), ("drift", drift), ("conflict", conflict), ("adopted", adopted)]
+    pub(super) fn named(self) -> [(&'static str, bool); 5] {
+        let Self { destructive, drift, pending, conflict, adopted } = self;
+        [
+            ("destructive", destructive),
+            ("drift", drift),
+            ("pending", pending),
+            ("conflict", conflict),
+            ("adopted", adopted),
+        ]
     }
 }
 
@@ -113,7 +125,7 @@ pub(super) fn cards(page: &mut Markup, deck: Deck<'_>) {
 }
 
 fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
-    let flags = Flags::of(deck.plan, service).named();
+    let flags = Flags::of(deck.plan, service, deck.mode).named();
     let flags: Vec<&str> = flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
     let attributes = [
         ("class", mark_style(deck.mode.mark(service.kind)).1),
@@ -165,7 +177,10 @@ fn head(page: &mut Markup, deck: &Deck<'_>, service: &ServicePlan, flags: &[&str
             page.raw("<span class=\"badge\">continued</span>");
         }
         if let Some(cause) = service.cause {
-            values::cause(page, cause);
+            values::cause(page, deck.mode, cause);
+        }
+        if deck.mode.is_drift() && deck.plan.is_base_unknown(service) {
+            page.leaf("span", &[("class", "badge drift")], causes::BASE_UNKNOWN);
         }
         if let Some(id) = &service.id {
             page.leaf("code", &[("class", "id")], id.as_str());

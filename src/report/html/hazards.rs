@@ -12,8 +12,7 @@ use crate::plan::{
 /// The maximum number of entries in each list. Further entries appear only in the cards of their services.
 const MOST: usize = 40;
 /// The sentence that explains conflicts. It is written below the list of conflicts.
-const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, \
-    an apply can't detect conflicts, so it overwrites live changes.";
+const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given.";
 
 /// Writes the section `Review first`, unless it would have no entries.
 pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, mode: Mode) {
@@ -27,7 +26,7 @@ pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, 
     if refused.is_empty() && conflicts.is_empty() && removals.is_empty() && replaced.is_empty() {
         return;
     }
-    let back = if mode.is_drift() { " if this drift is reverted" } else { "" };
+    let back = if mode.is_drift() { " by an apply" } else { "" };
     page.element("section", &[("class", "hazards")], |page| {
         page.leaf(heading, &[], "Review first");
         refusals(page, &refused);
@@ -118,7 +117,7 @@ fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[
 fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'_>) {
     match hazard {
         Hazard::Conflict(change, cause) => {
-            values::cause(page, *cause);
+            values::cause(page, Mode::Plan, *cause);
             page.raw(" ");
             match change {
                 Some(change) => {

@@ -107,11 +107,11 @@ fn find(page: &mut Markup, sections: &[Section<'_>], mode: Mode) {
         return;
     }
     let mut kinds = card::KINDS.map(|kind| (card::kind(kind), card::word(kind, mode), 0));
-    let mut flags = ["destructive", "drift", "conflict", "adopted"].map(|flag| (flag, flag, 0));
+    let mut flags = ["destructive", "drift", "pending", "conflict", "adopted"].map(|flag| (flag, flag, 0));
     for (plan, service) in services() {
         let word = card::kind(service.kind);
         kinds.iter_mut().filter(|(kind, ..)| *kind == word).for_each(|(_, _, number)| *number += 1);
-        for ((_, _, number), (_, is_set)) in flags.iter_mut().zip(Flags::of(plan, service).named()) {
+        for ((_, _, number), (_, is_set)) in flags.iter_mut().zip(Flags::of(plan, service, mode).named()) {
             *number += usize::from(is_set);
         }
     }

@@ -119,13 +119,16 @@ pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
         });
         return;
     }
-    page.element("p", &[], |page| {
-        page.raw("<b>Drift:</b> ");
-        page.text(&drift::counts(plan));
-    });
+    for count in drift::counts(plan) {
+        page.element("p", &[], |page| {
+            page.leaf("b", &[], &format!("{}:", count.title));
+            page.text(&format!(" {}", count.text()));
+        });
+    }
     page.element("p", &[("class", "estimate")], |page| {
         let cost = totals::estimate(&plan.estimate, api);
-        page.text(&format!("Values are shown as declared → live. Reverting this drift takes {cost}."));
+        let what = if plan.has_pending() { "An apply" } else { "Reverting this drift" };
+        page.text(&format!("Values are shown as declared → live. {what} takes {cost}."));
     });
 }
 

@@ -79,7 +79,7 @@ pub(super) fn list(page: &mut Markup, mode: Mode, leaves: &[Leaf<'_>]) {
                     value(page, mode, shown.before(), shown.after());
                     if let Some(cause) = cause {
                         page.raw(" ");
-                        self::cause(page, *cause);
+                        self::cause(page, mode, *cause);
                     }
                 });
             });
@@ -87,9 +87,12 @@ pub(super) fn list(page: &mut Markup, mode: Mode, leaves: &[Leaf<'_>]) {
     });
 }
 
-/// Writes a badge that names the cause of a change.
-pub(super) fn cause(page: &mut Markup, cause: Cause) {
+/// Writes a badge that names the cause of a change. In a drift report, a change that only the manifests make is pending.
+pub(super) fn cause(page: &mut Markup, mode: Mode, cause: Cause) {
     let (class, title) = match cause {
+        Cause::Manifest if mode.is_drift() => {
+            ("badge pending", "the manifest changed since the base, and is not applied yet")
+        }
         Cause::Manifest => ("badge manifest", "the manifest changed since the base"),
         Cause::Drift => ("badge drift", "the live value changed since the base, outside the manifests"),
         Cause::Both => {
@@ -97,7 +100,12 @@ pub(super) fn cause(page: &mut Markup, cause: Cause) {
         }
         Cause::Behind => ("badge conflict", causes::BEHIND.trim_start_matches("behind: ")),
     };
-    page.leaf("span", &[("class", class), ("title", title)], cause.as_str());
+    let word = match (mode.is_drift(), cause) {
+        (true, Cause::Manifest) => "pending",
+        (true, Cause::Both) => "conflict",
+        _ => cause.as_str(),
+    };
+    page.leaf("span", &[("class", class), ("title", title)], word);
 }
 
 /// Writes a value before and after its change.

@@ -70,11 +70,13 @@ pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> Strin
             writeln!(out, "**No drift:** {} as declared.\n", services_are(plan.summary.unchanged))
         }
         (false, false) => writeln!(out, "{}\n\n{cost}\n", table(plan)),
-        (false, true) => writeln!(
-            out,
-            "**Drift:** {}\n\nBelow, `-` is the declared value and `+` the live value. Reverting this drift takes {cost}.\n",
-            drift::counts(plan)
-        ),
+        (false, true) => {
+            for count in drift::counts(plan) {
+                let _ = writeln!(out, "**{}:** {}\n", count.title, count.text());
+            }
+            let what = if plan.has_pending() { "An apply" } else { "Reverting this drift" };
+            writeln!(out, "Below, `-` is the declared value and `+` the live value. {what} takes {cost}.\n")
+        }
     };
     out
 }

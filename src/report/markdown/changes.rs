@@ -27,8 +27,14 @@ const PATH: usize = 200;
 const BEFORE: usize = 40;
 
 /// Returns a sentence that describes the cause of a change.
-pub(super) fn cause_text(cause: Cause) -> &'static str {
+pub(super) fn cause_text(words: &Words, cause: Cause) -> &'static str {
     match cause {
+        Cause::Manifest if words.is_drift() => {
+            "pending: the manifest changed since the base, and is not applied yet"
+        }
+        Cause::Both if words.is_drift() => {
+            "conflict: the manifest and the live value changed since the base, and differ"
+        }
         Cause::Manifest => "manifest: the manifest changed since the base",
         Cause::Drift => "drift: the live value changed since the base, outside the manifests",
         Cause::Both => "both: the manifest and the live value changed since the base, and differ",
@@ -88,13 +94,13 @@ impl Diff {
             self.cause = shown.cause;
         }
         for change in changes {
-            self.change(&change);
+            self.change(words, &change);
             let forces = matches!(&change.path, ChangePath::Field(field) if field.is_reference());
             if forces && shown.kind == ServiceKind::Replace {
-                let what = if words.is_drift() {
-                    "reverting this requires a new service"
-                } else {
-                    "forces a new service"
+                let what = match (words.is_drift(), change.cause) {
+                    (true, Some(Cause::Manifest)) => "applying this requires a new service",
+                    (true, _) => "reverting this requires a new service",
+                    (false, _) => "forces a new service",
                 };
                 self.push("!", &format!("changed {}: {what}", change.path));
             }
@@ -112,9 +118,12 @@ impl Diff {
 
     fn remarks(&mut self, words: &Words, plan: &Plan, shown: &ServicePlan) {
         if let Some(cause) = shown.cause {
-            self.push("!", cause_text(cause));
+            self.push("!", cause_text(words, cause));
         }
         if words.is_drift() {
+            if plan.is_base_unknown(shown) {
+                self.push("!", causes::BASE_UNKNOWN);
+            }
             return self.differing(plan, shown);
         }
         if shown.adopted {
@@ -189,10 +198,11 @@ impl Diff {
         }
     }
 
-    fn change(&mut self, change: &ChangedValue<'_>) {
+    fn change(&mut self, words: &Words, change: &ChangedValue<'_>) {
         if change.cause != self.cause {
             self.cause = change.cause;
-            self.push("!", change.cause.map_or("the cause of the following changes is unknown", cause_text));
+            let unknown = "the cause of the following changes is unknown";
+            self.push("!", change.cause.map_or(unknown, |cause| cause_text(words, cause)));
         }
         self.leaves(change.path.to_string(), change.before, change.after);
     }

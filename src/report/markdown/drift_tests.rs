@@ -64,11 +64,12 @@ fn a_drift_report_has_a_verdict() {
 fn a_drift_report_describes_the_current_state() {
     let text = drift(&everything());
     for said in [
-        "**Drift:** 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 that only a new \
-         service can revert) · version sets: 2 missing, 1 changed, 1 undeclared · 1 orphan in no manifest\n",
-        "> **Reverting this drift would cause: 3 removals, 2 replacements, 2 conflicts**\n",
-        "### Reverting would remove: 3\n",
-        "### Reverting would replace: 2\n",
+        "**Drift:** 7 of 7 declared services have drifted (1 missing, 4 changed, 2 that only a new service can revert) \
+         · 1 orphan in no manifest\n\n**Pending:** 2 of 7 declared services are not applied yet (2 changed) · version \
+         sets of all services: 2 missing, 1 changed, 1 undeclared\n",
+        "> **An apply would cause: 3 removals, 2 replacements, 2 conflicts**\n",
+        "### An apply would remove: 3\n",
+        "### An apply would replace: 2\n",
         "<summary>missing <code>Meet &amp; Greet</code>",
         "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base branch keeps the live \
          value, but this branch would revert it; merge the base branch first\n+ live and owned by this project, in no manifest\n```",
@@ -154,7 +155,7 @@ fn refusals_are_never_omitted() {
     // There are so many refusals that not even the names of their services fit.
     let text = drift(&with_refusals(one_of_three(), 20_000, &"x".repeat(100)));
     assert!(text.len() <= MOST, "{}", text.len());
-    assert!(text.contains("> **Reverting this drift would cause: 20000 refusals**\n> **"), "{text:.900}");
+    assert!(text.contains("> **An apply would cause: 20000 refusals**\n> **"), "{text:.900}");
     assert!(text.contains(" of them are not listed here, because") && text.contains("### Refusals: 20000\n"));
 }
 

@@ -56,9 +56,8 @@ pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
         List {
             title: "Conflicts",
             noun: "conflict",
-            meaning: "`apply` refuses a plan with conflicts unless `--overwrite-drift` is given. Without `--base`, \
-                      `apply` can't detect conflicts, so it overwrites live changes.",
-            items: conflicts(plan),
+            meaning: "`apply` refuses a plan with conflicts unless `--overwrite-drift` is given.",
+            items: conflicts(words, plan),
         },
     ]
 }
@@ -106,10 +105,12 @@ fn replacements(words: &Words, plan: &Plan) -> Vec<Item> {
             for change in shown.changes.fields.iter().filter(|change| change.field.is_reference()) {
                 let noun = if change.field == Field::Agent { "agent" } else { "context graph" };
                 let values = from_to(&change.before, &change.after);
-                sentence.push_str(&if words.is_drift() {
-                    format!(": only a new service can revert the changed {noun} {values}")
-                } else {
-                    format!(": the changed {noun} {values} forces a new service")
+                sentence.push_str(&match (words.is_drift(), change.cause) {
+                    (true, Some(Cause::Manifest)) => {
+                        format!(": the pending change of the {noun} {values} requires a new service")
+                    }
+                    (true, _) => format!(": only a new service can revert the changed {noun} {values}"),
+                    (false, _) => format!(": the changed {noun} {values} forces a new service"),
                 });
             }
             if shown.continued {
@@ -137,16 +138,16 @@ fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
 }
 
 /// Returns an entry for each conflict: a change that would undo a live change or a newer commit.
-fn conflicts(plan: &Plan) -> Vec<Item> {
+fn conflicts(words: &Words, plan: &Plan) -> Vec<Item> {
     let items = plan.services.iter().flat_map(|shown| {
         let found = conflicts_of(plan, shown).into_iter();
-        found.map(move |(change, cause)| conflict(shown, change, cause))
+        found.map(move |(change, cause)| conflict(words, shown, (change, cause)))
     });
     items.collect()
 }
 
-fn conflict(shown: &ServicePlan, change: Option<ChangedValue<'_>>, cause: Cause) -> Item {
-    let (name, why) = (code(shown.name.as_str()), cause_text(cause));
+fn conflict(words: &Words, shown: &ServicePlan, (change, cause): (Option<ChangedValue<'_>>, Cause)) -> Item {
+    let (name, why) = (code(shown.name.as_str()), cause_text(words, cause));
     if let Some(change) = change {
         let names = format!("{name} {}", code(&change.path.to_string()));
         let values = from_to(change.before, change.after);

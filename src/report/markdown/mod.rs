@@ -131,8 +131,8 @@ fn overview(words: &Words, sections: &[Section<'_>]) -> String {
                 let orphans =
                     if words.is_drift() { sum.retire + planned.plan.orphans.len() } else { sum.retire };
                 let word = match (words.is_drift(), planned.plan.is_empty()) {
-                    (true, true) => drift::cell(planned.plan),
-                    (true, false) => format!("**{}**", drift::cell(planned.plan)),
+                    (true, _) if planned.plan.has_drifted() => format!("**{}**", drift::cell(planned.plan)),
+                    (true, _) => drift::cell(planned.plan),
                     (false, is_empty) => if is_empty { "nothing to do" } else { "" }.to_owned(),
                 };
                 writeln!(

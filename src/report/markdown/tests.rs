@@ -144,7 +144,7 @@ fn a_report_with_every_kind_of_change() {
 
     ### Conflicts: 2
 
-    `apply` refuses a plan with conflicts unless `--overwrite-drift` is given. Without `--base`, `apply` can't detect conflicts, so it overwrites live changes.
+    `apply` refuses a plan with conflicts unless `--overwrite-drift` is given.
 
     - `Adaptive Support` `tags.tier`: `gold` → `platinum` (both: the manifest and the live value changed since the base, and differ)
     - `Summer Campaign` would be retired (behind: the base branch keeps the live value, but this branch would revert it; merge the base branch first)

@@ -7,9 +7,9 @@ use crate::harness::{Lab, ORGANIZATION, WORKSPACE, answer, service};
 use crate::on_both_apis;
 
 /// An edit by an operator, and words that the drift report must contain about this edit.
-type Kind = (fn(&Lab), &'static [&'static str]);
+pub(super) type Kind = (fn(&Lab), &'static [&'static str]);
 
-const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     (
         |lab| lab.change(&lab.active("Desk").id, |desk| desk.description = "edited by hand".to_owned()),
         &[

@@ -108,9 +108,12 @@ on_both_apis! {
             r#"# HELP amigops_build_info The version of amigops, as a label. The value is always 1.
 # TYPE amigops_build_info gauge
 amigops_build_info{{version="{}"}} 1
-# HELP amigops_drift_services Declared services that differ from their manifests.
+# HELP amigops_drift_services Declared services that differ from their manifests because they have changed live, or for an unknown reason.
 # TYPE amigops_drift_services gauge
 amigops_drift_services{{environment="lab"}} 1
+# HELP amigops_pending_services Declared services that differ from their manifests because these are not applied yet.
+# TYPE amigops_pending_services gauge
+amigops_pending_services{{environment="lab"}} 0
 # HELP amigops_orphans Active services of this project that no manifest declares.
 # TYPE amigops_orphans gauge
 amigops_orphans{{environment="lab"}} 1

@@ -5,6 +5,8 @@ mod accept;
 mod environments;
 mod kinds;
 mod metrics;
+mod pending;
+mod pending_kinds;
 mod rules;
 
 use amigops::model::Api;

@@ -4,6 +4,7 @@ mod commit;
 mod conflicts;
 mod equal_names;
 mod html;
+mod origin_base;
 mod origin_changes;
 mod origin_tag;
 mod pull_request;

@@ -9,12 +9,12 @@ use crate::on_both_apis;
 
 impl Lab {
     #[track_caller]
-    pub(super) fn git(&self, args: &[&str]) -> String {
+    pub(crate) fn git(&self, args: &[&str]) -> String {
         run_git(&self.path(), args)
     }
 
     /// Commits all files of the project.
-    pub(super) fn commit(&self) {
+    pub(crate) fn commit(&self) {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-qm", "Change"]);
     }
@@ -72,7 +72,12 @@ on_both_apis! {
         let run = lab.plan("main").expect(3);
         assert!(line(&run, "tags.tier").ends_with(&format!("silver → platinum   {CONFLICT}")), "{}", run.stdout);
         assert_eq!(lab.writes().len(), writes, "planning writes nothing");
-        // Without `--base`, the plan has no causes, and nothing is refused.
+        // Without `--base`, the commit in the tag `origin` is the base. It is the same commit here.
+        let without = lab.run(&["plan"]).expect(3);
+        let shown = without.stdout.replacen("1 declared\n", &format!("1 declared · base main ({base})\n"), 1);
+        assert_eq!((shown, without.stderr), (run.stdout, run.stderr));
+        // Without such tags, the plan has no causes, and nothing is refused.
+        lab.project("ownership: {value: amigops, origin: false}\n");
         let run = lab.run(&["plan"]).expect(0);
         assert!(!run.stdout.contains("drift") && !run.stdout.contains("base"), "{}", run.stdout);
     }
@@ -147,9 +152,12 @@ on_both_apis! {
         let id = |name: &str| format!("{{id: {}}}", lab.agent_id(name));
         let graph = format!("{{id: {}}}", lab.active("Desk").context_graph_id);
         lab.manifests(&text(&id("Two"), &graph));
+        let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
+        lab.project("ownership: {value: amigops, origin: false}\n");
         let run = lab.run(&["plan"]).expect(0);
         assert!(run.stdout.contains("agent"), "{}", run.stdout);
         let without = lab.hooks.count();
+        lab.write("amigops.yaml", &project);
         let run = lab.plan("main").expect(0);
         assert!(!run.stdout.contains("drift") && !run.stdout.contains("conflict"), "{}", run.stdout);
         assert_eq!(lab.hooks.count(), without + 1, "the agents' names");

@@ -90,7 +90,7 @@ fn a_page_with_every_kind_of_change() {
     behind
     an apply would retire this service
     This branch is behind the base branch and would undo a live change; merge the base branch first.
-    An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, an apply can&#39;t detect conflicts, so it overwrites live changes.
+    An apply refuses a plan with conflicts unless --overwrite-drift is given.
     3 removals
     Adaptive Support
     loses version set old, which is deleted
