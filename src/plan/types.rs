@@ -41,8 +41,7 @@ pub struct Options {
     pub limited: bool,
     /// True if guardrails can refuse the plan. If false, each refusal becomes a finding, as in the command `drift`.
     pub enforce_guardrails: bool,
-    /// True if a tag `origin` that identifies its service in the wrong way is a reason to write the tag. False in the
-    /// command `drift`, because such a tag is no difference from the manifests.
+    /// True if a wrong tag `origin` is a reason to write it. False in `drift`, because no manifest declares the tag.
     pub corrects_origins: bool,
 }
 
