@@ -12,8 +12,8 @@ use crate::model::{Desired, ServiceId, ServiceName, Snapshot};
 /// Returns true if a plan, or the refusal to make one, could be wrong because the snapshot lacks a service that exists.
 ///
 /// A plan could be wrong if it creates, replaces, adopts, retires, renames, activates or abandons a service. The same
-/// is true if it changes an inactive service, because an active service may have the same name. Such a plan needs a
-/// second reading of the list.
+/// is true if it changes an inactive service, because an active service may have the same name. Then
+/// the list of services must be read a second time.
 pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot) -> bool {
     let plan = match planned {
         Ok(plan) => plan,

@@ -62,7 +62,8 @@ pub(super) struct CommitManifests<'a> {
     /// The name of the commit's manifest for each live service. The manifests are matched with the present live state.
     pub(super) by_live: BTreeMap<ServiceId, ServiceName>,
     by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
-    /// The services that were made for a manifest of the commit and that no manifest matches. They are left as they are.
+    /// The services that were made for a name that this commit declares, but that belong to no manifest of the commit. The
+    /// plan leaves them as they are.
     pub(super) copies: BTreeSet<ServiceId>,
     /// The names of all live services.
     taken: BTreeSet<&'a ServiceName>,

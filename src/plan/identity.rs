@@ -172,7 +172,8 @@ fn note_name_of_another(matcher: &mut Matcher<'_>, wanted: &DesiredService) {
     matcher.findings.push(Finding::note(wanted.name.clone(), message));
 }
 
-/// Adds a note if a manifest has a live service with its own name, and its `renamed_from` names another one.
+/// Adds a note if a live service has the name of a manifest, but the manifest's `renamed_from` names another live
+/// service. Then `renamed_from` is ignored.
 fn note_ignored_rename(matcher: &mut Matcher<'_>, wanted: &DesiredService) {
     let Some(source) = matcher.find_rename_source(wanted) else { return };
     if matcher.manifest_of(source).is_none() {

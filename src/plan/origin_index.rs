@@ -67,7 +67,7 @@ impl<'a> OriginIndex<'a> {
         services.map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the declared name that a service was made for, or `None` if its tag names no declared service.
+    /// Returns the declared name that a service was made for, or `None` if its tag `origin` names none.
     pub(super) fn declared_name(&self, service: &LiveService) -> Option<&'a ServiceName> {
         self.declared.get(self.hashes.get(&service.id)?).copied()
     }

@@ -70,7 +70,7 @@ fn with_length(mut response: Response, length: usize) -> Response {
     response
 }
 
-/// Returns the response for an answer to a request into which no fault was injected.
+/// Converts an answer of the emulator to an HTTP response, without a fault.
 pub(super) fn respond(answer: Answer) -> Response {
     let (kind, body) = match answer.body {
         Payload::Empty => (None, Body::empty()),

@@ -306,9 +306,9 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// Returns the maximum number of services that may have each name, for names with a maximum above 1. A name may belong
-/// to as many services as before the plan. If inactive services may block names, inactive services that the plan does
-/// not change are allowed in addition, because only the API knows whether they count.
+/// Returns the names that several services may have at the same time, each with the maximum number of services. The
+/// maximum is the number of services that had the name before the plan. If inactive services may block names, those that
+/// the plan does not change are added to the maximum, because only the API knows which of them block the name.
 fn max_holders(snapshot: &Snapshot, plan: &Plan, options: &Options) -> BTreeMap<ServiceName, usize> {
     let mut max = SimulatedState::new(snapshot, options.api).holders;
     if options.api.inactive_services_hold_names() {
