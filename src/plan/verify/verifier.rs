@@ -307,8 +307,9 @@ impl<'a> Verifier<'a> {
 }
 
 /// Returns the names that several services may have at the same time, each with the maximum number of services. The
-/// maximum is the number of services that had the name before the plan. If inactive services may block names, those that
-/// the plan does not change are added to the maximum, because only the API knows which of them block the name.
+/// maximum is the number of services that had the name before the plan. If inactive services may block names, the
+/// maximum is at least one more than the number of inactive services with the name that the plan does not change. Only
+/// the API knows which of them block the name.
 fn max_holders(snapshot: &Snapshot, plan: &Plan, options: &Options) -> BTreeMap<ServiceName, usize> {
     let mut max = SimulatedState::new(snapshot, options.api).holders;
     if options.api.inactive_services_hold_names() {
