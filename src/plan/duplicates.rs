@@ -123,7 +123,7 @@ fn several_problem(
     if found.iter().all(|service| service.active && service.name == *name) {
         let help =
             "deactivate or rename all but one of them, so that it is clear which one the manifest means";
-        return problem(wanted, name, "active services are named", found, help);
+        return problem(wanted, named(name, "active services are named", found), help);
     }
     let renaming = found.iter().find(|service| names::renaming_target(service).is_some());
     let help = match renaming {
@@ -142,14 +142,18 @@ fn several_problem(
             _ => "rename the service that the manifest does not mean".to_owned(),
         },
     };
-    let mut described: Vec<String> = found.iter().map(|service| described(matcher, service)).collect();
-    described.sort_unstable();
-    let message = format!("{} services match the name `{name}`: {}", found.len(), described.join(", "));
-    Problem { message, ..problem(wanted, name, "", found, &help) }
+    let message = format!("{} services match the name `{name}`: {}", found.len(), describe(matcher, found));
+    problem(wanted, message, &help)
 }
 
-/// Returns the id of a service, with its name and the reason why it could be meant.
-fn described(matcher: &Matcher<'_>, service: &LiveService) -> String {
+/// Describes services: the id of each, its name, its owner, and if it is inactive.
+fn describe(matcher: &Matcher<'_>, services: &[&LiveService]) -> String {
+    let mut described: Vec<String> = services.iter().map(|service| describe_one(matcher, service)).collect();
+    described.sort_unstable();
+    described.join(", ")
+}
+
+fn describe_one(matcher: &Matcher<'_>, service: &LiveService) -> String {
     let owner = match (matcher.owns(service), matcher.policy.ownership.other_owner(&service.tags)) {
         (true, _) => "owned by this project".to_owned(),
         (false, Some(other)) => format!("owned by `{other}`"),
@@ -159,52 +163,52 @@ fn described(matcher: &Matcher<'_>, service: &LiveService) -> String {
     format!("{} (`{}`, {owner}{state})", service.id, service.name)
 }
 
-/// Returns the problem that a manifest could mean several owned services: inactive services with its name, or services
-/// that were made for its name and have other names now.
+/// Returns the problem that the name of a manifest, or the name in its `renamed_from`, could mean several owned services:
+/// inactive services with the name, or services that were made for the name and have other names now.
 pub(super) fn owned_problem(
     matcher: &Matcher<'_>,
     wanted: &DesiredService,
+    name: &ServiceName,
     found: &[&LiveService],
 ) -> Problem {
-    if found.iter().all(|service| service.name != wanted.name) {
-        let mut described: Vec<String> = found.iter().map(|service| described(matcher, service)).collect();
-        described.sort_unstable();
-        let message = format!(
-            "{} services were made for the name `{}`, and none of them has it now: {}",
-            found.len(),
-            wanted.name,
-            described.join(", ")
+    if found.iter().any(|service| service.name == *name) {
+        let message = named(name, "inactive services of this project are named", found);
+        return problem(
+            wanted,
+            message,
+            "activate or rename one of them, so that it is clear which one the manifest means",
         );
-        let help = format!(
-            "give the original the name `{}` again, or remove the tag `origin` from the copies that another client made",
-            wanted.name
-        );
-        return Problem { message, ..problem(wanted, &wanted.name, "", found, &help) };
     }
-    let help = "activate or rename one of them, so that it is clear which one the manifest means";
-    problem(wanted, &wanted.name, "inactive services of this project are named", found, help)
+    let message = format!(
+        "{} services were made for the name `{name}`, and none of them has it now: {}",
+        found.len(),
+        describe(matcher, found)
+    );
+    let help = format!(
+        "give the original the name `{name}` again, or remove the tag `origin` from the copies that another client made"
+    );
+    problem(wanted, message, &help)
 }
 
 /// Returns the problem that a manifest with `active: false` could adopt several inactive services.
 pub(super) fn unowned_inactive_problem(wanted: &DesiredService, found: &[&LiveService]) -> Problem {
     let help = "rename all but one of them, so that it is clear which one is adopted";
-    problem(wanted, &wanted.name, "inactive services without an owner are named", found, help)
+    problem(wanted, named(&wanted.name, "inactive services without an owner are named", found), help)
 }
 
-fn problem(
-    wanted: &DesiredService,
-    name: &ServiceName,
-    what: &str,
-    found: &[&LiveService],
-    help: &str,
-) -> Problem {
+/// Returns a message that counts the services with a name and lists their ids. `what` says what they are.
+fn named(name: &ServiceName, what: &str, found: &[&LiveService]) -> String {
     let mut ids: Vec<&str> = found.iter().map(|service| service.id.as_str()).collect();
     ids.sort_unstable();
+    format!("{} {what} `{name}`: {}", ids.len(), ids.join(", "))
+}
+
+fn problem(wanted: &DesiredService, message: String, help: &str) -> Problem {
     Problem {
         kind: ProblemKind::Ambiguous,
         service: Some(wanted.name.clone()),
         place: Some(wanted.place.clone()),
-        message: format!("{} {what} `{name}`: {}", ids.len(), ids.join(", ")),
+        message,
         help: vec![help.to_owned()],
     }
 }

@@ -7,8 +7,11 @@ use std::collections::BTreeSet;
 
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
+use super::origin_index::is_made_for;
 use super::types::{Action, Finding, Options, Problem, ProblemKind, ServiceKind};
-use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName, did_you_mean};
+use crate::model::{
+    Desired, LiveService, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName, did_you_mean,
+};
 
 /// Checks that the live service of a manifest may be changed. Reports a service that belongs to the platform itself or
 /// to another project. Returns false if no steps may be planned for the service.
@@ -155,7 +158,13 @@ fn check_protected(draft: &mut Draft<'_>) {
     let mut problems = Vec::new();
     for service in &draft.services {
         let live = service.id.as_ref().and_then(|id| draft.live(id));
-        let is_named = is_protected(&service.name) || live.is_some_and(|live| is_protected(&live.name));
+        let is_made_for_protected = |live: &LiveService| {
+            let mut protected = draft.policy.guardrails.protected.iter();
+            draft.policy.ownership.origin && protected.any(|name| is_made_for(&live.tags, name))
+        };
+        // A rename by another client does not end the protection.
+        let is_named = is_protected(&service.name)
+            || live.is_some_and(|live| is_protected(&live.name) || is_made_for_protected(live));
         let is_tagged = live.is_some_and(|live| live.tags.contains_key(TAG_PROTECTED));
         let (what, why) = match service.kind {
             ServiceKind::Retire if is_tagged => {

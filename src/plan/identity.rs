@@ -131,15 +131,20 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
                 matcher.set_match(wanted, Some(live));
             }
             Ok(None) => without_holder.push(wanted),
-            Err(candidates) => problems.push(duplicates::owned_problem(matcher, wanted, &candidates)),
+            Err(candidates) => {
+                problems.push(duplicates::owned_problem(matcher, wanted, &wanted.name, &candidates))
+            }
         }
     }
     // Only after all other manifests are matched is it known which services are copies.
     for wanted in without_holder {
         let found = match matcher.find_copy(&wanted.name) {
-            Ok(None) => find_inactive_to_adopt(matcher, wanted),
+            Ok(None) => match find_copied_source(matcher, wanted) {
+                Some(problem) => Err(problem),
+                None => find_inactive_to_adopt(matcher, wanted),
+            },
             Ok(copy) => Ok(copy),
-            Err(candidates) => Err(duplicates::owned_problem(matcher, wanted, &candidates)),
+            Err(candidates) => Err(duplicates::owned_problem(matcher, wanted, &wanted.name, &candidates)),
         };
         match found {
             Ok(live) => {
@@ -152,6 +157,16 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Returns the problem that the service in a manifest's `renamed_from` was copied and has another name now, so that it
+/// can't be told from its copies. Otherwise a second service would be created.
+fn find_copied_source(matcher: &Matcher<'_>, wanted: &DesiredService) -> Option<Problem> {
+    let from = wanted.lifecycle.renamed_from.as_ref()?;
+    let candidates = matcher.find_holder(from).err()?;
+    let is_renamed =
+        !matcher.desired.services.contains_key(from) && candidates.iter().all(|one| one.name != *from);
+    is_renamed.then(|| duplicates::owned_problem(matcher, wanted, from, &candidates))
 }
 
 /// Adds a note if the service of a manifest is created although an active service has the name. According to its tag

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names;
-use super::origin_index::{OriginIndex, is_made_for};
+use super::origin_index::{OriginIndex, is_former_of, is_made_for};
 use super::resolve::ResolvedRefs;
 use super::types::Finding;
 use crate::model::{
@@ -196,11 +196,37 @@ impl<'a> Matcher<'a> {
         let named: Vec<&LiveService> = made.iter().filter(|service| service.name == *name).copied().collect();
         match (made.as_slice(), named.as_slice()) {
             ([], _) => Ok(None),
+            (made, []) if let Some(holder) = self.find_better_holder(name, made) => {
+                Ok(Some(holder).filter(is_free))
+            }
             ([one], _) | (_, [one]) => Ok(Some(*one).filter(is_free)),
             (_, []) => Err(made),
             // The state of the services and their tag `replaces` show which one is meant.
             _ => Ok(None),
         }
+    }
+
+    /// Returns the owned service that has this name and is meant by it, although the services in `made` were made for the
+    /// name. Those are copies, or have got other manifests. Returns `None` if there is no such service. It is one of these:
+    ///
+    /// * an active service that was made for no other declared name;
+    /// * a service that amigops has retired under this name;
+    /// * an active service that was made for another declared name, if only this service has the agent and context graph
+    ///   of the manifest. Then the manifests have followed a swap of names by another client.
+    fn find_better_holder(&self, name: &ServiceName, made: &[&'a LiveService]) -> Option<&'a LiveService> {
+        let owned =
+            self.by_name.get(name).into_iter().flatten().copied().filter(|service| self.owns(service));
+        let (active, inactive): (Vec<_>, Vec<_>) = owned.partition(|service| service.active);
+        if let [holder] = active[..] {
+            let references = self.references.get(name);
+            let is_followed = references.is_some_and(|references| {
+                references.fit(holder) && !made.iter().any(|other| references.fit(other))
+            });
+            return (!self.belongs_to_another(holder, name) || is_followed).then_some(holder);
+        }
+        let is_retired = |service: &&&LiveService| is_former_of(&service.tags, name);
+        let mut retired = inactive.iter().filter(is_retired);
+        retired.next().filter(|_| active.is_empty() && retired.next().is_none()).copied()
     }
 
     /// Returns the active service with this name, or else the only inactive one that the project owns. Services that

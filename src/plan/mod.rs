@@ -6,7 +6,7 @@
 //! * [`lookups`](fn@lookups): the data that must be read before a plan can be made;
 //! * [`resolve`]: the ids of agents and context graphs that manifests name;
 //! * [`identity`]: finds the live service of each manifest. [`matcher`] has the state of that search. [`unfinished`],
-//!   [`renames`] and [`duplicates`] are parts of the search;
+//!   [`renames`] and [`duplicates`] are parts of the search. [`origin_index`] finds services by their tag `origin`;
 //! * [`changes`]: the changed values of a service. [`records`]: the form that these values have in plan files;
 //! * [`diff`]: differences between the desired and the live state, in normal form;
 //! * [`merged_sets`]: the version sets that a manifest asks for; [`leaves`]: the differing values inside two JSON
@@ -14,7 +14,9 @@
 //! * [`draft`]: the steps and problems that are collected while a plan is made;
 //! * [`services`] and [`replacement`]: the steps of one service. [`steps`], [`version_sets`] and [`abandonment`] make
 //!   steps that both of them need. [`checks`] and [`pins`] check the results;
-//! * [`former`] and [`orphans`]: the steps that retire services that were replaced or that no manifest declares;
+//! * [`origins`]: writes the tag `origin`;
+//! * [`former`] and [`orphans`]: the steps that retire services that were replaced or that no manifest declares.
+//!   [`copies`]: the services that are left as they are, because another client has copied them;
 //! * [`unmanage`]: the steps that end the management of services that the user names;
 //! * [`order`]: the order of steps, including the order in which names are released and claimed;
 //! * [`guardrails`]: the rules that refuse a plan;

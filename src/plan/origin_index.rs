@@ -83,3 +83,8 @@ impl<'a> OriginIndex<'a> {
 pub(super) fn is_made_for(tags: &BTreeMap<String, Option<String>>, name: &ServiceName) -> bool {
     OriginTag::of(tags).is_some_and(|origin| !origin.is_former && origin.name == NameHash::of(name))
 }
+
+/// Returns true if the tag `origin` says that amigops has taken a service of this name out of use.
+pub(super) fn is_former_of(tags: &BTreeMap<String, Option<String>>, name: &ServiceName) -> bool {
+    OriginTag::of(tags).is_some_and(|origin| origin.is_former && origin.name == NameHash::of(name))
+}

@@ -104,18 +104,21 @@ impl Git {
         }
     }
 
+    /// Returns git's answer to a question for these objects: each object with its header, one after the other.
+    fn read_objects(&self, ids: &[&str]) -> Result<Vec<u8>, Failure> {
+        let wanted: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        let output = self.ask(&["cat-file", "--batch"], wanted.as_bytes())?;
+        if output.status.success() { Ok(output.stdout) } else { Err(failure("cat-file", &output)) }
+    }
+
     /// Returns those of these commits that the clone has, each with the time at which it was made, in seconds since 1970.
     pub(super) fn commit_times<'a>(
         &self,
         commits: impl IntoIterator<Item = &'a String>,
     ) -> Result<BTreeMap<&'a str, i64>, Failure> {
         let commits: Vec<&str> = commits.into_iter().map(String::as_str).collect();
-        let wanted: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
-        let output = self.ask(&["cat-file", "--batch"], wanted.as_bytes())?;
-        if !output.status.success() {
-            return Err(failure("cat-file", &output));
-        }
-        let mut rest = output.stdout.as_slice();
+        let output = self.read_objects(&commits)?;
+        let mut rest = output.as_slice();
         let mut times = BTreeMap::new();
         for commit in commits {
             let found = object(rest, "commit");
@@ -148,12 +151,8 @@ impl Git {
 
     /// Returns the contents of these files, in the same order.
     pub(super) fn contents(&self, entries: &[&Entry]) -> Result<Vec<Vec<u8>>, Failure> {
-        let wanted: String = entries.iter().map(|entry| format!("{}\n", entry.id)).collect();
-        let output = self.ask(&["cat-file", "--batch"], wanted.as_bytes())?;
-        if !output.status.success() {
-            return Err(failure("cat-file", &output));
-        }
-        let mut rest = output.stdout.as_slice();
+        let output = self.read_objects(&entries.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>())?;
+        let mut rest = output.as_slice();
         let mut contents = Vec::new();
         for entry in entries {
             let (content, next) = object(rest, "blob").ok_or_else(|| {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::types::{Action, Options, Plan, ServiceKind};
-use crate::model::{Desired, LiveService, NameHash, OriginTag, Policy, ServiceId, ServiceName, Snapshot};
+use crate::model::{
+    Desired, LiveService, NameHash, OriginTag, Policy, ServiceId, ServiceName, Snapshot, TAG_REPLACES,
+};
 
 /// Returns a violation for each new service that is probably an orphan under another name. The orphan has the same agent
 /// and context graph as the new service, and no other orphan has both. Its tag `origin` does not show that it was made
@@ -53,8 +55,19 @@ pub(super) fn violations(
     violations
 }
 
-/// Returns true if a service's name ends with words that a replacement or a rename adds.
+/// Returns true if a service's name ends with the words that a replacement or a rename adds, and with the beginning of its
+/// own id or of the id of its old service.
 pub(super) fn has_tool_suffix(service: &LiveService) -> bool {
-    let words = [" (replaced ", " (abandoned ", " (renaming ", " (replacing "];
-    words.iter().any(|word| service.name.as_str().contains(word))
+    let Some((_, inside)) = service.name.as_str().strip_suffix(')').and_then(|name| name.rsplit_once(" ("))
+    else {
+        return false;
+    };
+    let words: Vec<&str> = inside.split(' ').collect();
+    let (id, old) = (service.id.as_str(), service.tags.get(TAG_REPLACES).and_then(Option::as_deref));
+    let begins = |id: &str, short: &str| short.len() >= id.len().min(6) && id.starts_with(short);
+    match words[..] {
+        ["replaced" | "abandoned", _, short] | ["renaming", short] => begins(id, short),
+        ["replacing", short] => old.is_some_and(|old| begins(old, short)),
+        _ => false,
+    }
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::types::{Action, Options, Plan};
 use super::state::SimulatedState;
 use crate::model::{
-    LiveService, MaxRemovals, Pin, Policy, Retire, ServiceId, ServiceName, Snapshot, TAG_PROTECTED,
-    TAG_REPLACES, VersionSetName,
+    LiveService, MaxRemovals, NameHash, OriginTag, Pin, Policy, Retire, ServiceId, ServiceName, Snapshot,
+    TAG_PROTECTED, TAG_REPLACES, VersionSetName,
 };
 
 /// Checks a plan against the project's rules. Contains the states before and after the plan, and the options that the
@@ -152,7 +152,12 @@ impl<'a> RuleChecker<'a> {
         let is_orphan = manifest.is_none() && !self.former.contains(id.as_str());
         let mut violations = Vec::new();
         let is_protected = |name: &ServiceName| self.policy.guardrails.protected.contains(name);
-        let is_named = is_protected(&service.name) || manifest.is_some_and(is_protected);
+        let origin =
+            OriginTag::of(&service.tags).filter(|tag| self.policy.ownership.origin && !tag.is_former);
+        let mut hashes = self.policy.guardrails.protected.iter().map(NameHash::of);
+        let is_made_for_protected = origin.is_some_and(|origin| hashes.any(|hash| hash == origin.name));
+        let is_named =
+            is_protected(&service.name) || manifest.is_some_and(is_protected) || is_made_for_protected;
         let is_tagged = service.tags.contains_key(TAG_PROTECTED);
         if !self.options.allow_protected {
             // If a manifest deactivates its own service, this counts as a change, and not as a removal.

@@ -6,6 +6,7 @@ mod equal_names;
 mod html;
 mod origin_base;
 mod origin_changes;
+mod origin_copies;
 mod origin_tag;
 mod pull_request;
 mod smoke_tests;
